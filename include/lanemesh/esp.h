@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * esp: ESP in UDP (RFC 4303 tunnel mode, RFC 3948, RFC 4106) on bursts of packet
+ * descriptors. Knows no mbufs: a descriptor is a pointer with room around it.
+ *
+ * An SA is split: what every packet touches sits in the first cache lines, which
+ * only the owning worker writes; key material is behind a pointer and constant.
+ */
+#ifndef LANEMESH_ESP_H
+#define LANEMESH_ESP_H
+
+#include <lanemesh/crypto.h>
+#include <lanemesh/wire.h>
+
+#define LM_ESP_BURST 64 /* descriptors in one call at most */
+
+/* Why a packet was not sealed or opened. Each has a drop counter of its own. */
+enum lm_esp_status {
+	LM_ESP_OK,
+	LM_ESP_SHORT,	 /* shorter than ESP can be, or ciphertext not a multiple of 4 */
+	LM_ESP_SEQ_ZERO, /* RFC 4303 section 3.4.3: numbers start at 1 */
+	LM_ESP_REPLAY,	 /* seen before */
+	LM_ESP_OLD,	 /* left of the replay window */
+	LM_ESP_ICV,	 /* not authentic; no state has changed */
+	LM_ESP_PADDING,	 /* authentic, but pad bytes or pad length are not those of RFC 4303 2.4 */
+	LM_ESP_DUMMY,	 /* next header 59: authentic cover traffic, to be thrown away */
+	LM_ESP_NEXT,	 /* authentic, but a next header that we do not carry */
+	LM_ESP_INNER,	 /* authentic, but the inner IP header does not fit its bytes */
+	LM_ESP_EXPIRED,	 /* sending: the SA's hard limit is reached */
+	LM_ESP_NO_ROOM,	 /* sending: not enough head- or tailroom */
+	LM_ESP_STATUS_COUNT,
+};
+
+/* -------------------------------------------------------------- sending -- */
+
+/*
+ * Outer headers of a path, prebuilt by the control thread and constant once
+ * published: Ethernet, IPv4 or IPv6, UDP. Per packet only lengths, the IPv4 id,
+ * TOS/traffic class and the IPv4 checksum are patched.
+ */
+#define LM_OUTER_MAX (14 + 40 + 8)
+struct lm_outer {
+	uint8_t hdr[64]; /* the bytes; first hdr_len count */
+	uint8_t hdr_len; /* 42 or 62 */
+	uint8_t ip_off;	 /* 14 */
+	bool ip6;
+	uint16_t port;	/* DPDK port index to send on; esp does not read it */
+	uint32_t csum0; /* IPv4: checksum sum of the header with length, id and TOS zero */
+};
+/* Builds one. src and dst must be of one family; df sets IPv4's DF. 0 or -EINVAL. */
+int lm_outer_build(struct lm_outer *o, const struct lm_mac *src_mac, const struct lm_mac *dst_mac,
+		   const struct lm_endpoint *src, const struct lm_endpoint *dst,
+		   bool df) LM_MUST_CHECK;
+
+/* Outbound SA of one lane. One cache line; written by its worker alone after init. */
+struct lm_sa_out {
+	const struct lm_aead_key *key;
+	uint32_t seq;  /* last number used */
+	uint32_t hard; /* no packet is sent with a number above this */
+	uint32_t spi_be;
+	uint8_t salt[4];
+	uint64_t packets; /* read by the control thread, relaxed */
+	uint64_t bytes;	  /* of inner packets; same */
+	uint8_t pad_[24];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct lm_sa_out) == 64, "an outbound SA is one cache line");
+
+#define LM_ESP_SOFT_LIMIT (1u << 30)		/* rekey is due */
+#define LM_ESP_HARD_LIMIT (0xffffffffu - 65536) /* sending stops */
+
+void lm_sa_out_init(struct lm_sa_out *sa, const struct lm_aead_key *key, const uint8_t salt[4],
+		    uint32_t spi, uint32_t hard);
+
+struct lm_esp_tx {
+	struct lm_sa_out *sa;
+	const struct lm_outer *outer;
+	uint8_t *data;		     /* in: inner packet; out: outer frame */
+	uint32_t len;		     /* in and out: bytes at data */
+	uint16_t headroom, tailroom; /* in: free bytes before and after */
+	uint8_t next;		     /* ESP next header: 4, 41, 143, 59 */
+	uint8_t tos;		     /* outer TOS or traffic class */
+	uint8_t status;		     /* out: enum lm_esp_status */
+};
+#define LM_ESP_HEADROOM (LM_OUTER_MAX + 8 + LM_ESP_IV_LEN)
+#define LM_ESP_TAILROOM (3 + LM_ESP_TRAILER_LEN + LM_ESP_ICV_LEN)
+
+/* Seals n <= LM_ESP_BURST packets of any mix of SAs in place; numbers follow array order.
+ * The calling worker owns every SA in the burst. Returns how many have status LM_ESP_OK. */
+unsigned lm_esp_seal(struct lm_aead *aead, struct lm_esp_tx *pkts, unsigned n);
+
+/* ------------------------------------------------------------ receiving -- */
+
+/* Replay window, RFC 6479: a ring of 64-bit words, one more than the window needs. */
+#define LM_REPLAY_WINDOW 4096
+#define LM_REPLAY_WORDS	 (2 * LM_REPLAY_WINDOW / 64) /* power of two, > window / 64 */
+struct lm_replay {
+	uint32_t top; /* highest number committed */
+	uint64_t bits[LM_REPLAY_WORDS];
+};
+/* Before crypto: LM_ESP_OK, LM_ESP_SEQ_ZERO, LM_ESP_REPLAY or LM_ESP_OLD. Changes nothing. */
+enum lm_esp_status lm_replay_check(const struct lm_replay *r, uint32_t seq);
+/* After crypto: the same verdicts, and on LM_ESP_OK the number counts as seen. */
+enum lm_esp_status lm_replay_commit(struct lm_replay *r, uint32_t seq);
+
+/* Inbound SA of one lane; written by its worker alone after init. The first line is hot. */
+struct lm_sa_in {
+	const struct lm_aead_key *key;
+	uint32_t spi;
+	uint8_t salt[4];
+	uint32_t peer;	    /* index of the peer that owns the SA, for the source check */
+	uint32_t session;   /* the session's SPI base, for notes to the control thread */
+	uint64_t packets;   /* read by the control thread, relaxed */
+	uint64_t bytes;	    /* of inner packets; same */
+	lm_time last_seen;  /* burst time of the last good packet, ns; same */
+	uint64_t from_hash; /* worker: source endpoint of the newest good packet, hashed */
+	struct lm_replay replay;
+} __attribute__((aligned(64)));
+
+void lm_sa_in_init(struct lm_sa_in *sa, const struct lm_aead_key *key, const uint8_t salt[4],
+		   uint32_t spi, uint32_t peer);
+
+struct lm_esp_rx {
+	struct lm_sa_in *sa;
+	uint8_t *data;	/* in: ESP header; out: inner packet */
+	uint32_t len;	/* in: ESP bytes; out: inner packet's own length */
+	uint8_t next;	/* out */
+	uint8_t status; /* out */
+	bool newest; /* out: highest number of its SA so far; only such a packet may hint at roaming
+		      */
+};
+
+/* Opens n <= LM_ESP_BURST packets of any mix of SAs in place. IPv4 and IPv6 inner packets come out
+ * with the length of their own header (traffic-flow-confidentiality padding cut, RFC 4303 2.7).
+ * Returns how many have status LM_ESP_OK. */
+unsigned lm_esp_open(struct lm_aead *aead, struct lm_esp_rx *pkts, unsigned n);
+
+#endif
