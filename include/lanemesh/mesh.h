@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mesh: the mesh protocol without I/O and without a clock. Datagrams, directory
+ * changes and the time go in; datagrams to send, SAs to install and the next
+ * deadline come out. Randomness is injected, so a run repeats exactly.
+ *
+ * One thread owns a struct lm_mesh and makes every call; the operations in
+ * struct lm_mesh_ops are called back on that thread, before the call that caused
+ * them returns, in an order that keeps make-before-break: an inbound SA is
+ * installed before any message that lets the peer use it is sent. Operations
+ * must not call back into the mesh.
+ */
+#ifndef LANEMESH_MESH_H
+#define LANEMESH_MESH_H
+
+#include <lanemesh/trust.h>
+
+struct lm_mesh;
+
+/* Peers are numbered densely from 0; a number is not used again while the data plane may still
+ * hold it, i.e. before lm_mesh_ops.peer_gone for it has returned. */
+#define LM_PEER_NONE UINT32_MAX
+
+/* A way to a peer: one of our WAN ports and the peer's address there. */
+struct lm_path {
+	uint16_t port; /* index of a WAN port, the caller's numbering */
+	struct lm_endpoint remote;
+};
+
+/* Inbound SAs of a session: one for each lane that the peer sends on. */
+struct lm_mesh_sa_in {
+	uint32_t peer;
+	uint32_t spi_base; /* ours; lane j has SPI spi_base + j */
+	uint8_t lanes;
+	const struct lm_esp_key *keys; /* one for each lane; valid during the call */
+};
+
+/* Outbound SAs: one for each lane that we send on. */
+struct lm_mesh_sa_out {
+	uint32_t peer;
+	uint32_t session;  /* our own SPI base of the same session: its name in calls and logs */
+	uint32_t spi_base; /* the peer's */
+	uint8_t lanes;
+	const struct lm_esp_key *keys;
+};
+
+struct lm_mesh_ops {
+	/* Send one control datagram. May drop it; it is not to be kept. */
+	void (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
+	/* Returns only when every worker accepts the SPIs. 0 or -errno (then the session is not
+	 * used). */
+	int (*sa_in_add)(void *user, const struct lm_mesh_sa_in *sa);
+	void (*sa_in_del)(void *user, uint32_t spi_base);
+	/* Traffic to the peer goes out on these SAs from now on; the ones before are freed. sa =
+	 * NULL: none, traffic to the peer is a counted drop. */
+	int (*sa_out_set)(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa);
+	/* Traffic to the peer takes this path from now on; sequence numbers go on. */
+	void (*path_set)(void *user, uint32_t peer, const struct lm_path *path);
+	/* A peer is known, or its certificate or announcement changed: routes to it are the
+	 * announced prefixes and its overlay addresses, and the source check its certificate. */
+	int (*peer_set)(void *user, uint32_t peer, const struct lm_cert *cert,
+			const struct lm_announcement *ann);
+	void (*peer_gone)(void *user, uint32_t peer);
+	/* Our own announcement changed: to be stored, then published to the coordinators. */
+	void (*announce)(void *user, uint64_t sequence, const uint8_t *data, size_t len);
+	/* A revocation list newer than any before was taken: to be stored and passed on. */
+	void (*revocation)(void *user, const uint8_t *data, size_t len);
+	void (*random)(void *user, void *out, size_t len);
+};
+
+/* Durations; lm_mesh_timers_default gives the design's. */
+struct lm_mesh_timers {
+	lm_time rekey;	 /* 120 s: a session's initiator starts the next; its responder 1/8 later */
+	lm_time reject;	 /* 180 s: a session without successor ends */
+	lm_time overlap; /* 10 s: how long a superseded session still receives */
+	lm_time keepalive; /* 15 s: a probe when nothing was received for so long */
+	lm_time dead;	   /* 10 s after an unanswered probe: peer is down, handshakes start */
+	lm_time retry_min, retry_max; /* 250 ms, 10 s: handshake backoff, with jitter */
+};
+struct lm_mesh_timers lm_mesh_timers_default(void);
+
+#define LM_MESH_WAN_MAX 16
+
+struct lm_mesh_config {
+	const struct lm_identity *identity; /* borrowed */
+	const uint8_t *cert;		    /* own certificate, copied */
+	size_t cert_len;
+	struct lm_authorities authorities;
+	uint8_t psk[32]; /* zeros when unset */
+	uint8_t lanes;	 /* lanes that we send on = number of workers */
+	uint32_t max_peers;
+	uint32_t max_half_open;	    /* sessions not yet confirmed, over all peers; 0 = 4,096 */
+	uint32_t handshake_limit;   /* handshakes a second before cookies are asked for */
+	uint64_t announce_sequence; /* the last one stored; ours will be greater */
+	const struct lm_prefix *prefixes; /* to announce; NULL = all of the certificate's; copied */
+	uint8_t n_prefixes;
+	struct lm_mesh_timers timers;
+	const struct lm_log *log; /* borrowed, may be NULL */
+};
+
+/* NULL with err: own certificate refused (the verdict is named), or no memory. */
+struct lm_mesh *lm_mesh_new(const struct lm_mesh_config *cfg, const struct lm_mesh_ops *ops,
+			    void *user, struct lm_now now, struct lm_error *err);
+/* Sends CLOSE(shutdown) on every session when polite; removes SAs and peers; wipes keys. */
+void lm_mesh_free(struct lm_mesh *m, struct lm_now now, bool polite);
+
+/* ---------------------------------------------------------------- input -- */
+
+/* A control datagram (lm_demux says CONTROL) that arrived on WAN port `port`. Anything. */
+void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, uint16_t port,
+		      const struct lm_endpoint *from, const uint8_t *data, size_t len);
+/* The newest packet of an inbound SA, authentic, came from an address other than the one before. */
+void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session, uint16_t port,
+		   const struct lm_endpoint *from);
+/* What the workers saw of a session, reported about every second: when the last authentic packet
+ * came in (0 = none yet), and the highest sequence number sent on any of its lanes. */
+void lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session, lm_time last_rx,
+		   uint32_t highest_seq);
+/* A directory record. LM_TRUSTED: taken, or nothing new. Anything else: refused and logged. */
+enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8_t *cert,
+			       size_t cert_len, const uint8_t *ann, size_t ann_len);
+/* A coordinator no longer lists the node. Live sessions stay; it is forgotten once none is left
+ * (a coordinator is not trusted to end one). */
+void lm_mesh_record_removed(struct lm_mesh *m, struct lm_now now, const uint8_t node[32]);
+/* Ends sessions of revoked nodes at once. */
+enum lm_verdict lm_mesh_revocation(struct lm_mesh *m, struct lm_now now, const uint8_t *data,
+				   size_t len);
+/* The addresses of our WAN ports and configured public endpoints changed (also at start). A WAN
+ * port without an address is not used. Re-announces when the list differs. */
+struct lm_local_endpoint {
+	uint16_t port; /* WAN port index */
+	uint8_t kind;  /* enum lm_endpoint_kind */
+	struct lm_endpoint ep;
+};
+void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
+		   size_t n);
+/* New authorities, or prefixes to announce (config reload). All peers are judged again. 0 or
+ * -EINVAL with err, then nothing has changed. */
+int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_authorities *au,
+			const struct lm_prefix *prefixes, uint8_t n_prefixes,
+			struct lm_error *err) LM_MUST_CHECK;
+/* Starts a handshake with the peer now (e.g. an operator asks). -ENOENT for an unknown number. */
+int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer);
+
+/* ----------------------------------------------------------------- time -- */
+
+/* When lm_mesh_tick is due next. */
+lm_time lm_mesh_next(const struct lm_mesh *m);
+void lm_mesh_tick(struct lm_mesh *m, struct lm_now now);
+
+/* --------------------------------------------------------------- output -- */
+
+/* Event counts since start; names and help texts are in telemetry.h under the same words. */
+struct lm_mesh_counters {
+	uint64_t mac1_bad, cookie_sent, rate_limited, half_open_full, handshake_bad, replayed,
+	    unknown_session, transport_bad, malformed;
+	uint64_t cert_refused[LM_VERDICT_COUNT];
+	uint64_t records_refused[LM_VERDICT_COUNT];
+	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
+	uint64_t dh; /* responder handshakes that cost a DH */
+};
+const struct lm_mesh_counters *lm_mesh_counters(const struct lm_mesh *m);
+
+enum lm_peer_state {
+	LM_PEER_UNREACHABLE, /* no endpoint known */
+	LM_PEER_CONNECTING,
+	LM_PEER_UP,
+};
+const char *lm_peer_state_name(enum lm_peer_state s);
+
+struct lm_peer_info {
+	uint32_t index;
+	enum lm_peer_state state;
+	const struct lm_cert *cert;
+	const struct lm_announcement *ann; /* NULL when none is known */
+	struct lm_path path;		   /* valid when up */
+	lm_time rtt;			   /* smoothed, RFC 6298; 0 = not measured */
+	lm_time up_since, last_rx, last_handshake;
+	uint32_t session, remote_spi; /* valid when up */
+	uint32_t handshake_tries;     /* since the last success */
+};
+/* The peer with the lowest index >= `from`; false when there is none. Pointers in *out live until
+ * the next call that changes the mesh. */
+bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *out);
+const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
+/* The signed announcement in force; NULL before lm_mesh_local. */
+const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len);
+/* ESP keys of the live sessions for `sa --wireshark`, when the caller's config allows export. */
+struct lm_sa_export {
+	uint32_t peer;
+	bool inbound;
+	uint32_t spi;
+	struct lm_esp_key key;
+};
+/* Calls back for each lane of each session (also superseded ones that still receive). */
+void lm_mesh_export_keys(const struct lm_mesh *m,
+			 void (*each)(void *user, const struct lm_sa_export *sa), void *user);
+
+#endif
