@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * worker: the data plane as the control thread sees it. No DPDK type appears
+ * here. One control thread makes every call in this header; workers run on their
+ * own cores and are reached through published tables (RCU) and bounded rings.
+ */
+#ifndef LANEMESH_WORKER_H
+#define LANEMESH_WORKER_H
+
+#include <lanemesh/crypto.h>
+#include <lanemesh/esp.h>
+#include <lanemesh/telemetry.h>
+#include <lanemesh/wire.h>
+
+struct lm_dp;
+
+#define LM_DP_PORTS_MAX	   16
+#define LM_DP_WORKERS_MAX  64
+#define LM_DP_PREFIXES_MAX (LM_PREFIXES_MAX + LM_OVERLAYS_MAX)
+
+enum lm_dp_role { LM_DP_LAN, LM_DP_WAN };
+
+struct lm_dp_port_config {
+	const char *name; /* for messages */
+	enum lm_dp_role role;
+	const char *device; /* DPDK devargs: a PCI address or "net_af_packet0,iface=..." */
+	uint16_t mtu;	    /* of the IP packets in its frames */
+	bool has_mac;
+	struct lm_mac mac;
+	uint16_t udp_port; /* WAN: the mesh's port */
+	/* WAN: new TCP connections and UDP datagrams to these ports are given to the kernel twin.
+	 */
+	uint16_t accept_tcp[16], accept_udp[16];
+	uint8_t n_accept_tcp, n_accept_udp;
+};
+
+enum lm_hugepages { LM_HUGEPAGES_AUTO, LM_HUGEPAGES_YES, LM_HUGEPAGES_NO };
+
+struct lm_dp_config {
+	const char *instance; /* DPDK file prefix "lanemesh-<instance>" */
+	unsigned workers;     /* 1..64 */
+	const int *cpus;      /* one for each worker, may repeat; NULL: chosen */
+	bool idle_poll;	      /* never sleep */
+	enum lm_hugepages hugepages;
+	unsigned memory_mb, mbufs;
+	const char *aead; /* backend, NULL = best */
+	uint32_t max_peers;
+	const struct lm_dp_port_config *ports;
+	unsigned n_ports;
+	const struct lm_log *log; /* borrowed */
+};
+
+/* Starts EAL, opens and starts the ports, launches the workers (which forward nothing until tables
+ * say so). Once per process. 0 or -errno with err naming the port or option and the cure. */
+int lm_dp_create(const struct lm_dp_config *cfg, struct lm_dp **out,
+		 struct lm_error *err) LM_MUST_CHECK;
+/* Stops the workers, frees all, wipes keys. */
+void lm_dp_free(struct lm_dp *dp);
+
+/* --------------------------------------------------------------- tables -- */
+
+/* Where packets to a prefix go. The control thread resolves conflicts: one route a prefix. */
+enum lm_route_kind {
+	LM_ROUTE_PEER,	    /* sealed to `peer` */
+	LM_ROUTE_NEIGHBOUR, /* out of `port` to `mac` */
+	LM_ROUTE_CONNECTED, /* on `port`'s link, not resolved: punted as LM_PUNT_NEIGHBOUR */
+	LM_ROUTE_TO_ME,	    /* an address of ours: to the kernel */
+	LM_ROUTE_DROP,	    /* counted */
+};
+
+struct lm_route {
+	enum lm_route_kind kind;
+	uint32_t peer;
+	uint16_t port;
+	struct lm_mac mac;
+	struct lm_ip via; /* CONNECTED: whom to resolve; none = the destination itself */
+};
+
+/* Adds or replaces. -ENOMEM / -ENOSPC leaves the table as it was. */
+int lm_dp_route_set(struct lm_dp *dp, const struct lm_prefix *prefix,
+		    const struct lm_route *r) LM_MUST_CHECK;
+/* -ENOENT when there is none. Returns once no worker uses it. */
+int lm_dp_route_del(struct lm_dp *dp, const struct lm_prefix *prefix);
+uint32_t lm_dp_route_count(const struct lm_dp *dp);
+
+/* Inner source addresses that this site may send (LAN ingress check). */
+int lm_dp_own_set(struct lm_dp *dp, const struct lm_prefix *prefixes, unsigned n) LM_MUST_CHECK;
+/* Our addresses on a port: outer destinations accepted on a WAN port. */
+int lm_dp_addresses_set(struct lm_dp *dp, uint16_t port, const struct lm_ip *ips,
+			unsigned n) LM_MUST_CHECK;
+
+/* Inner source addresses that the peer may send (decap check); n = 0 forgets the peer. */
+int lm_dp_peer_set(struct lm_dp *dp, uint32_t peer, const struct lm_prefix *prefixes,
+		   unsigned n) LM_MUST_CHECK;
+/* Lane j gets SPI spi_base + j and belongs to worker j mod W. Returns when every worker accepts. */
+int lm_dp_sa_in_add(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
+		    const struct lm_esp_key *keys) LM_MUST_CHECK;
+/* Returns once no worker uses it; keys are wiped. */
+void lm_dp_sa_in_del(struct lm_dp *dp, uint32_t spi_base);
+/* New outbound SAs, numbers from 1; lanes = workers. spi_base 0: none. The old ones are wiped. */
+int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
+		     const struct lm_esp_key *keys) LM_MUST_CHECK;
+/* The outer headers and the WAN port that packets to the peer take, and the largest inner packet.
+ * NULL: no way at present. */
+int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer,
+		   uint16_t inner_mtu) LM_MUST_CHECK;
+
+/* ---------------------------------------------------------------- rings -- */
+
+/* Frames from the kernel twin or from the control thread, sent as they are. -ENOBUFS: dropped and
+ * counted. */
+int lm_dp_send(struct lm_dp *dp, uint16_t port, const void *frame, size_t len);
+/* An IP packet from the box itself (lm0): routed like one from a LAN, source check included.
+ * -ENOBUFS: dropped and counted. */
+int lm_dp_inject(struct lm_dp *dp, const void *packet, size_t len);
+
+enum lm_punt_kind {
+	LM_PUNT_TWIN,	   /* Ethernet frame for the port's kernel twin */
+	LM_PUNT_LOCAL,	   /* inner IP packet from a peer to one of our addresses */
+	LM_PUNT_CONTROL,   /* UDP payload with the non-ESP marker, or STUN */
+	LM_PUNT_NEIGHBOUR, /* IP packet to be sent on `port` once `via` is resolved */
+	LM_PUNT_ERROR,	   /* IP packet about which `error` is to be sent back, or which is to be
+			    * fragmented (IPv4 without DF, LM_ICMP_TOO_BIG) */
+	LM_PUNT_MOVED,	   /* no data: session's newest packet came from a new address */
+};
+
+struct lm_punt {
+	enum lm_punt_kind kind;
+	uint16_t port;		 /* where it came in; NEIGHBOUR: where it is to go out */
+	struct lm_endpoint from; /* CONTROL, MOVED: outer source */
+	struct lm_endpoint to;	 /* CONTROL: outer destination */
+	uint32_t session;	 /* MOVED: SPI base */
+	uint32_t peer;		 /* LOCAL, and ERROR about a packet from a peer; else UINT32_MAX */
+	struct lm_ip via;	 /* NEIGHBOUR */
+	enum lm_icmp_error error;
+	uint16_t mtu; /* ERROR, LM_ICMP_TOO_BIG */
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Readable when there is something to poll (edge: poll until it returns 0). */
+int lm_dp_event_fd(const struct lm_dp *dp);
+/* Hands up to max punted packets to the handler; data lives during the call. Returns how many. */
+unsigned lm_dp_poll(struct lm_dp *dp, unsigned max,
+		    void (*handler)(void *user, const struct lm_punt *p), void *user);
+
+/* ----------------------------------------------------------- inspection -- */
+
+unsigned lm_dp_workers(const struct lm_dp *dp);
+/* Counters of one worker, or of all together (worker = UINT32_MAX, control-side ones included). */
+void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, uint64_t out[LM_CTR_COUNT]);
+
+struct lm_dp_usage {
+	lm_time last_rx;      /* monotonic ns of the last authentic packet, 0 = none */
+	uint32_t highest_seq; /* sent, over the lanes */
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes; /* inner */
+};
+/* Of an inbound session, or -ENOENT. Sent ones are those of the peer's present outbound SAs. */
+int lm_dp_usage(const struct lm_dp *dp, uint32_t spi_base, struct lm_dp_usage *out) LM_MUST_CHECK;
+
+struct lm_dp_port_info {
+	const char *name, *driver;
+	enum lm_dp_role role;
+	struct lm_mac mac;
+	bool link_up;
+	uint16_t mtu, queues;
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_missed, rx_errors, tx_errors;
+};
+unsigned lm_dp_port_count(const struct lm_dp *dp);
+int lm_dp_port_info(const struct lm_dp *dp, uint16_t port,
+		    struct lm_dp_port_info *out) LM_MUST_CHECK;
+
+struct lm_dp_worker_info {
+	int cpu;
+	uint64_t loops, busy_loops, sleeps;
+	uint64_t rx_bursts, rx_packets; /* packets / bursts = mean burst */
+};
+int lm_dp_worker_info(const struct lm_dp *dp, uint32_t worker,
+		      struct lm_dp_worker_info *out) LM_MUST_CHECK;
+/* "ipsec-mb 1.3.0 (AVX2)". */
+const char *lm_dp_aead(const struct lm_dp *dp);
+
+#endif
