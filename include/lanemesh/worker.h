@@ -7,6 +7,7 @@
 #ifndef LANEMESH_WORKER_H
 #define LANEMESH_WORKER_H
 
+#include <lanemesh/config.h> /* enum lm_hugepages */
 #include <lanemesh/crypto.h>
 #include <lanemesh/esp.h>
 #include <lanemesh/telemetry.h>
@@ -33,8 +34,6 @@ struct lm_dp_port_config {
 	uint16_t accept_tcp[16], accept_udp[16];
 	uint8_t n_accept_tcp, n_accept_udp;
 };
-
-enum lm_hugepages { LM_HUGEPAGES_AUTO, LM_HUGEPAGES_YES, LM_HUGEPAGES_NO };
 
 struct lm_dp_config {
 	const char *instance; /* DPDK file prefix "lanemesh-<instance>" */
@@ -148,7 +147,7 @@ unsigned lm_dp_poll(struct lm_dp *dp, unsigned max,
 
 unsigned lm_dp_workers(const struct lm_dp *dp);
 /* Counters of one worker, or of all together (worker = UINT32_MAX, control-side ones included). */
-void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, uint64_t out[LM_CTR_COUNT]);
+void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, struct lm_counters *out);
 
 struct lm_dp_usage {
 	lm_time last_rx;      /* monotonic ns of the last authentic packet, 0 = none */
