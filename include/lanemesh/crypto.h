@@ -30,9 +30,11 @@ struct lm_identity *lm_identity_from_seed(const uint8_t seed[32]);
 void lm_identity_free(struct lm_identity *id);
 /* X25519 public key of an Ed25519 one. -EINVAL when it is no valid point of the main subgroup. */
 int lm_identity_x_public(const uint8_t ed_public[32], uint8_t out[32]) LM_MUST_CHECK;
-/* Ed25519 (RFC 8032) over context || 0x00 || data: no record can pass for one of another kind. */
-void lm_sign(const struct lm_identity *id, const char *context, const void *data, size_t len,
-	     uint8_t sig[64]);
+/* Ed25519 (RFC 8032) over context || 0x00 || data: no record can pass for one of another kind.
+ * 0, or -ENOMEM with an all-zero signature. */
+int lm_sign(const struct lm_identity *id, const char *context, const void *data, size_t len,
+	    uint8_t sig[64]) LM_MUST_CHECK;
+/* False also when memory cannot be had. Small-order keys and malleable signatures are refused. */
 bool lm_verify(const uint8_t ed_public[32], const char *context, const void *data, size_t len,
 	       const uint8_t sig[64]);
 
@@ -74,13 +76,13 @@ struct lm_aead_op {
 	const struct lm_aead_key *key;
 	const uint8_t *src;
 	uint8_t *dst;
-	uint32_t len;
-	const uint8_t *aad;
-	uint32_t aad_len;
-	uint8_t iv[12];
-	bool ok;      /* open only */
 	uint8_t *tag; /* 16 bytes */
+	const uint8_t *aad;
+	uint32_t len, aad_len;
+	uint8_t iv[12];
+	bool ok; /* open only */
 };
+_Static_assert(sizeof(struct lm_aead_op) <= 64, "an operation fits a cache line");
 
 /* One thread's cipher: its own IMB_MGR. Not to be shared between threads. */
 struct lm_aead;
@@ -92,7 +94,7 @@ struct lm_aead *lm_aead_new(const char *backend, struct lm_error *err);
 void lm_aead_free(struct lm_aead *a);
 /* "ipsec-mb 1.3.0 (AVX2)" or the like, for status; lives as long as a. */
 const char *lm_aead_description(const struct lm_aead *a);
-/* Bytes of a key; the caller gives 64-aligned memory of that size. */
+/* Bytes of a key; the caller gives 64-aligned memory of that size, and wipes it at the end. */
 size_t lm_aead_key_size(const struct lm_aead *a);
 /* Expands; keys made by one lm_aead work with every other of the same backend in the process. */
 void lm_aead_key_init(const struct lm_aead *a, struct lm_aead_key *key, const uint8_t raw[32]);
