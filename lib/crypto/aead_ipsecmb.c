@@ -84,7 +84,7 @@ static inline void prefetch_next(const struct lm_aead_op *op, const struct lm_ae
 		prefetch_key(op[1].key);
 }
 
-static void seal(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
+static void seal_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 {
 	IMB_MGR *mgr = a->state;
 	struct gcm_context_data ctx;
@@ -96,7 +96,7 @@ static void seal(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 	}
 }
 
-static unsigned open(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
+static unsigned open_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 {
 	IMB_MGR *mgr = a->state;
 	struct gcm_context_data ctx;
@@ -119,6 +119,6 @@ const struct aead_backend lm_aead_ipsecmb = {
     .start = start,
     .stop = stop,
     .key_init = key_init,
-    .seal = seal,
-    .open = open,
+    .seal = seal_burst,
+    .open = open_burst,
 };

@@ -35,7 +35,7 @@ static void key_init(const struct lm_aead *a, struct lm_aead_key *key, const uin
 	crypto_aead_aes256gcm_beforenm(&key->gcm, raw);
 }
 
-static void seal(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
+static void seal_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 {
 	(void)a;
 	for (struct lm_aead_op *op = ops; op < ops + n; op++)
@@ -44,7 +44,7 @@ static void seal(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 							       op->iv, &op->key->gcm);
 }
 
-static unsigned open(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
+static unsigned open_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 {
 	unsigned failed = 0;
 
@@ -64,6 +64,6 @@ const struct aead_backend lm_aead_sodium = {
     .start = start,
     .stop = stop,
     .key_init = key_init,
-    .seal = seal,
-    .open = open,
+    .seal = seal_burst,
+    .open = open_burst,
 };
