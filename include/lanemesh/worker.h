@@ -10,6 +10,7 @@
 #include <lanemesh/config.h> /* enum lm_hugepages */
 #include <lanemesh/crypto.h>
 #include <lanemesh/esp.h>
+#include <lanemesh/fwd.h>
 #include <lanemesh/telemetry.h>
 #include <lanemesh/wire.h>
 
@@ -58,22 +59,8 @@ void lm_dp_free(struct lm_dp *dp);
 
 /* --------------------------------------------------------------- tables -- */
 
-/* Where packets to a prefix go. The control thread resolves conflicts: one route a prefix. */
-enum lm_route_kind {
-	LM_ROUTE_PEER,	    /* sealed to `peer` */
-	LM_ROUTE_NEIGHBOUR, /* out of `port` to `mac` */
-	LM_ROUTE_CONNECTED, /* on `port`'s link, not resolved: punted as LM_PUNT_NEIGHBOUR */
-	LM_ROUTE_TO_ME,	    /* an address of ours: to the kernel */
-	LM_ROUTE_DROP,	    /* counted */
-};
-
-struct lm_route {
-	enum lm_route_kind kind;
-	uint32_t peer;
-	uint16_t port;
-	struct lm_mac mac;
-	struct lm_ip via; /* CONNECTED: whom to resolve; none = the destination itself */
-};
+/* struct lm_route is fwd's; LM_ROUTE_CONNECTED is punted as LM_PUNT_NEIGHBOUR. The control thread
+ * resolves conflicts: one route a prefix. */
 
 /* Adds or replaces. -ENOMEM / -ENOSPC leaves the table as it was. */
 int lm_dp_route_set(struct lm_dp *dp, const struct lm_prefix *prefix,
