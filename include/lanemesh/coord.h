@@ -291,6 +291,8 @@ struct lm_coord_server_config {
 	const struct lm_identity *id; /* borrowed */
 	struct lm_authorities authorities;
 	struct lm_coord_limits limits;
+	lm_time record_ttl; /* a record stays so long after its node left; 0: until it expires.
+			     * A coordinator's restart begins it anew. */
 	struct lm_coord_store *store; /* borrowed; NULL: nothing outlives the process */
 	const struct lm_log *log;     /* borrowed, may be NULL */
 };
@@ -362,9 +364,8 @@ struct lm_coord_link_ops {
 	void (*state)(void *user, enum lm_coord_state s, const char *why); /* (opt) */
 };
 
-/* host: a name or numeric address; its addresses are tried in turn. Starts at once. Callbacks come
- * from the loop, never from inside this call. NULL with err. */
-struct lm_coord_link *lm_coord_link_new(struct uv_loop_s *loop, const char *host, uint16_t port,
+/* Starts at once. Callbacks come from the loop, never from inside this call. NULL with err. */
+struct lm_coord_link *lm_coord_link_new(struct uv_loop_s *loop, const struct lm_endpoint *server,
 					const struct lm_coord_client_config *cfg,
 					const struct lm_coord_link_ops *ops, void *user,
 					struct lm_error *err);
