@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	switch (data[0] % 4) {
 	case 0:
 	case 1:
-		handshake(data[0] % 4 == 0, msg, size - 1, payload);
+		handshake(data[0] % 4 == 1, msg, size - 1, payload);
 		break;
 	case 2:
 		macs(msg, size - 1);

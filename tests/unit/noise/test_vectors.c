@@ -10,6 +10,25 @@
 
 #include "vectors.h"
 
+/* The bytes of a hex string, in malloc'ed memory of at least one byte. */
+static uint8_t *unhex_alloc(const json_t *text, size_t *len)
+{
+	uint8_t *out;
+
+	assert_non_null(json_string_value(text));
+	*len = json_string_length(text) / 2;
+	out = malloc(*len + 1);
+	assert_non_null(out);
+	assert_int_equal(lm_unhex(json_string_value(text), out, *len), 0);
+	return out;
+}
+
+static void unhex_key(const json_t *text, uint8_t out[32])
+{
+	assert_non_null(json_string_value(text));
+	assert_int_equal(lm_unhex(json_string_value(text), out, 32), 0);
+}
+
 static const json_t *field(const json_t *v, const char *name, const char *other)
 {
 	const json_t *x = json_object_get(v, name);
@@ -126,12 +145,12 @@ static void run_all(json_t *root, size_t at_least)
 static void test_own(void **state)
 {
 	(void)state;
-	run_all(own_vectors("noise_ik_chachapoly_blake2b.json"), 16);
+	run_all(vectors_own("noise_ik_chachapoly_blake2b.json"), 16);
 }
 
 static void test_cacophony(void **state)
 {
-	json_t *root = third_party_vectors("noise_cacophony_subset.json");
+	json_t *root = vectors_third_party("noise_cacophony_subset.json");
 
 	(void)state;
 	if (root == NULL)
@@ -173,7 +192,7 @@ static void x25519_case(const json_t *t, unsigned *refused)
 
 static void test_wycheproof_x25519(void **state)
 {
-	json_t *root = third_party_vectors("wycheproof_x25519.json");
+	json_t *root = vectors_third_party("wycheproof_x25519.json");
 	const json_t *groups = json_object_get(root, "testGroups");
 	unsigned n = 0, refused = 0;
 
@@ -234,7 +253,7 @@ static bool aead_case(const json_t *t)
 
 static void test_wycheproof_chacha20_poly1305(void **state)
 {
-	json_t *root = third_party_vectors("wycheproof_chacha20_poly1305.json");
+	json_t *root = vectors_third_party("wycheproof_chacha20_poly1305.json");
 	const json_t *groups = json_object_get(root, "testGroups");
 	unsigned n = 0;
 
