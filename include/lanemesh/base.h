@@ -90,7 +90,7 @@ static inline struct lm_reader lm_reader(const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
-	return (struct lm_reader){.p = p, .end = p + len, .bad = false};
+	return (struct lm_reader){.p = p, .end = len > 0 ? p + len : p, .bad = false};
 }
 
 static inline size_t lm_r_left(const struct lm_reader *r)
@@ -296,11 +296,13 @@ const char *lm_endpoint_format(const struct lm_endpoint *ep, char buf[LM_ENDPOIN
 unsigned lm_endpoint_to_sockaddr(const struct lm_endpoint *ep, struct sockaddr_storage *out);
 int lm_endpoint_from_sockaddr(const struct sockaddr *sa, struct lm_endpoint *out) LM_MUST_CHECK;
 
-/* "addr/len"; a bare address gets its full length. -EINVAL when host bits are set. */
+/* "addr/len"; a bare address gets its full length. -EINVAL when host bits are set or the address
+ * is v4-mapped. */
 int lm_prefix_parse(const char *text, struct lm_prefix *out) LM_MUST_CHECK;
 const char *lm_prefix_format(const struct lm_prefix *p, char buf[LM_PREFIX_STRLEN]);
 /* Is the length possible, the family 4 or 6, every host bit zero, and not v4-mapped space? */
 bool lm_prefix_valid(const struct lm_prefix *p);
+/* A v4-mapped IPv6 address is in no prefix: canonicalise first, or let it be refused. */
 bool lm_prefix_contains(const struct lm_prefix *p, const struct lm_ip *ip);
 /* Is every address of inner in outer? */
 bool lm_prefix_covers(const struct lm_prefix *outer, const struct lm_prefix *inner);
@@ -325,7 +327,8 @@ int lm_unhex(const char *text, void *out, size_t n) LM_MUST_CHECK;
  * sees the old file or the new one: temporary file in the same folder, write,
  * fsync, rename, fsync of the folder. Returns only after all of that.
  * mode: permission bits of the new file. On failure the old file is untouched
- * and the temporary one removed; err (may be NULL) names the path.
+ * (unless only the folder's fsync failed) and the temporary one, PATH.tmp,
+ * removed; err (may be NULL) names the path. -EBUSY: another process is at it.
  */
 int lm_file_replace(const char *path, const void *data, size_t len, unsigned mode,
 		    struct lm_error *err) LM_MUST_CHECK;

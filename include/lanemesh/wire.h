@@ -27,7 +27,8 @@ enum lm_demux {
 	LM_DEMUX_BAD,	    /* anything else: a counted drop, never answered */
 };
 
-/* What is this UDP payload of the mesh port? */
+/* What is this UDP payload of the mesh port? Zero or the top bit in the first word is decided
+ * first; ESP and control need 8 bytes (SPI and sequence number; header), shorter ones are BAD. */
 enum lm_demux lm_demux(const uint8_t *payload, size_t len);
 
 /* ================================================== control messages ===== */
@@ -58,9 +59,10 @@ enum lm_msg_type {
 #define LM_RESP_MIN	  (LM_RESP_NOISE_OFF + LM_KEY_LEN + LM_TAG_LEN + 2 * LM_MAC_LEN)
 #define LM_RESP_MAX	  1200
 /* --- cookie reply: header, receiver SPI base, nonce, {cookie} --- */
+#define LM_COOKIE_NONCE_OFF 12
 #define LM_COOKIE_NONCE_LEN 24
 #define LM_COOKIE_LEN	    16
-#define LM_COOKIE_REPLY_LEN (LM_HDR_LEN + 4 + LM_COOKIE_NONCE_LEN + LM_COOKIE_LEN + LM_TAG_LEN)
+#define LM_COOKIE_REPLY_LEN (LM_COOKIE_NONCE_OFF + LM_COOKIE_NONCE_LEN + LM_COOKIE_LEN + LM_TAG_LEN)
 /* --- transport: header, receiver SPI base, counter, {frames} --- */
 #define LM_TRANSPORT_OVERHEAD (LM_TRANSPORT_DATA_OFF + LM_TAG_LEN)
 #define LM_TRANSPORT_DATA_OFF 20
@@ -92,7 +94,8 @@ struct lm_msg_transport {
 	size_t sealed_len;
 };
 
-/* Type of a control datagram, 0 when too short, not control, or reserved bytes are set. */
+/* Type of a control datagram, known or not; 0 when too short, not control, or reserved bytes are
+ * set. */
 uint8_t lm_msg_type(const uint8_t *msg, size_t len);
 /* Each checks marker, type, reserved bytes, exact or allowed length, SPI range and alignment.
  * Pointers in *out point into msg. 0 or -EBADMSG. */
@@ -122,7 +125,8 @@ struct lm_hello {
 	size_t cert_len;
 };
 
-/* Encodes, and with pad_to > 0 fills with zeros up to pad_to bytes. Length or -EMSGSIZE. */
+/* Encodes, and with pad_to > 0 fills with zeros up to pad_to bytes. Length, -EMSGSIZE when it does
+ * not fit, -EINVAL for a field that no decoder would accept. */
 int lm_hello_encode(const struct lm_hello *h, uint8_t *buf, size_t cap,
 		    size_t pad_to) LM_MUST_CHECK;
 /* Padding after the certificate must be zero. 0 or -EBADMSG. */
@@ -130,7 +134,7 @@ int lm_hello_decode(const uint8_t *buf, size_t len, struct lm_hello *out) LM_MUS
 
 /* --- frames inside a transport message: type u8, length u16, body --- */
 enum lm_frame_type {
-	LM_FRAME_PAD = 0,	   /* body ignored */
+	LM_FRAME_PAD = 0,	   /* body ignored; encoded without one */
 	LM_FRAME_PROBE = 1,	   /* token u64; must be answered */
 	LM_FRAME_PROBE_REPLY = 2,  /* token u64, source endpoint as the answerer saw it */
 	LM_FRAME_CLOSE = 3,	   /* reason u8: the sender has dropped this session */
@@ -163,16 +167,16 @@ struct lm_frame {
 	} u;
 };
 
-/* Appends one frame; w->bad when it does not fit. */
+/* Appends one frame; w->bad when it does not fit or no decoder would accept it. */
 void lm_frame_encode(struct lm_writer *w, const struct lm_frame *f);
-/* Takes the next frame from r: 1 = got a known one, 0 = end, -EBADMSG. Unknown types are skipped.
- */
+/* Takes the next frame from r: 1 = got a known one, 0 = end, -EBADMSG. Unknown types and PAD are
+ * skipped. An announcement points into the reader's bytes. */
 int lm_frame_next(struct lm_reader *r, struct lm_frame *out) LM_MUST_CHECK;
 
 /* ================================================== signed records ======= */
 
 #define LM_MESH_ID_MAX	       32 /* bytes of a mesh name */
-#define LM_NAME_MAX	       63 /* bytes of a node name: [a-z0-9._-] */
+#define LM_NAME_MAX	       63 /* bytes of a node name */
 #define LM_CERT_MAX	       1024
 #define LM_ANNOUNCE_MAX	       1100
 #define LM_REVOCATION_MAX      60000
@@ -186,6 +190,11 @@ int lm_frame_next(struct lm_reader *r, struct lm_frame *out) LM_MUST_CHECK;
 #define LM_REVOKED_SERIALS_MAX 2048
 
 #define LM_ROLE_RELAY 0x1u
+
+/* What signatures cover is one of these, a zero byte, then the body (see lm_sign). */
+#define LM_SIGN_CERT	     "lanemesh certificate 1"
+#define LM_SIGN_ANNOUNCEMENT "lanemesh announcement 1"
+#define LM_SIGN_REVOCATION   "lanemesh revocation 1"
 
 /* Membership: signed by the authority. */
 struct lm_cert {
@@ -240,7 +249,10 @@ struct lm_revocation {
  * maximum; -EINVAL: a field that no decoder would accept.
  * Decoders take body and signature; *body_len is what the signature covers.
  * They refuse trailing bytes, unknown versions, invalid names, prefixes and
- * addresses, and any encoding but the one the encoder makes. 0 or -EBADMSG.
+ * addresses, special addresses (lm_ip_is_special) as overlays or endpoints,
+ * duplicates, zero ports, empty validity, serials, numbers, sequences and times
+ * above INT64_MAX (they also live in SQL columns and JSON), and any encoding but
+ * the one the encoder makes. 0 or -EBADMSG; *out is to be ignored then.
  */
 int lm_cert_encode(const struct lm_cert *c, uint8_t *buf, size_t cap) LM_MUST_CHECK;
 int lm_cert_decode(const uint8_t *buf, size_t len, struct lm_cert *out,
@@ -251,7 +263,7 @@ int lm_announcement_decode(const uint8_t *buf, size_t len, struct lm_announcemen
 int lm_revocation_encode(const struct lm_revocation *r, uint8_t *buf, size_t cap) LM_MUST_CHECK;
 int lm_revocation_decode(const uint8_t *buf, size_t len, struct lm_revocation *out,
 			 size_t *body_len) LM_MUST_CHECK;
-/* Allowed characters and length for node names, mesh ids and tags. */
+/* Node names, mesh ids and tags: [a-z0-9] first, then [a-z0-9._-], 1 to max bytes. */
 bool lm_name_valid(const char *name, size_t max);
 
 /* ================================================== coordinator link ===== */
@@ -279,9 +291,21 @@ enum lm_coord_type {
 	LM_COORD_ERROR = 10, /* coordinator: why the connection ends */
 };
 
+/* Why a coordinator ends a connection (number of LM_COORD_ERROR). */
+enum lm_coord_error {
+	LM_COORD_E_PROTOCOL = 1,  /* a message that does not decode or does not belong here */
+	LM_COORD_E_UNTRUSTED = 2, /* certificate or record refused; the text says why */
+	LM_COORD_E_BUSY = 3,	  /* too many connections or too slow a reader */
+	LM_COORD_E_STORE = 4,	  /* it cannot write; reads still work elsewhere */
+	LM_COORD_E_SHUTDOWN = 5,
+};
+
+#define LM_COORD_TEXT_MAX 255 /* printable ASCII */
+
 struct lm_coord_msg {
 	uint8_t type;
-	uint64_t revision; /* RECORD, REMOVED, REVOCATION (0 from a node), SYNC (since), SYNCED */
+	uint64_t revision; /* RECORD, REMOVED, REVOCATION (0 from a node), SYNC (since), SYNCED;
+			    * at most INT64_MAX */
 	uint64_t number;   /* PUBLISHED: sequence; PING, PONG: token; ERROR: code */
 	uint8_t epoch[LM_EPOCH_LEN]; /* SYNC, SYNCED: which life of the store revisions belong to */
 	uint8_t node[LM_KEY_LEN];    /* REMOVED */
@@ -291,7 +315,7 @@ struct lm_coord_msg {
 	size_t data_len;
 };
 
-/* Length or -EMSGSIZE. */
+/* Length, -EMSGSIZE, or -EINVAL for an unknown type or a field that no decoder would accept. */
 int lm_coord_msg_encode(const struct lm_coord_msg *m, uint8_t *buf, size_t cap) LM_MUST_CHECK;
 /* Pointers in *out point into buf. 0 or -EBADMSG; unknown types give -EOPNOTSUPP. */
 int lm_coord_msg_decode(const uint8_t *buf, size_t len, struct lm_coord_msg *out) LM_MUST_CHECK;
@@ -354,21 +378,24 @@ static inline unsigned lm_esp_inner_mtu(unsigned outer_mtu, bool outer_ip6)
 	return outer_mtu < overhead + 4 ? 0 : ((outer_mtu - overhead) & ~3u) - LM_ESP_TRAILER_LEN;
 }
 
-/* RFC 1071 ones-complement sum over len bytes, added to sum; fold and invert with finish. */
+/* RFC 1071 ones-complement sum over len bytes, added to sum; fold and invert with finish. All
+ * pieces but the last must be of even length. */
 uint32_t lm_csum_add(uint32_t sum, const void *data, size_t len);
 uint16_t lm_csum_finish(uint32_t sum); /* result in network byte order, ready to store */
-/* Checksum of an upper-layer datagram with its pseudo-header (RFC 768, 8200 section 8.1). */
+/* Checksum of an upper-layer datagram with its pseudo-header (RFC 768, 8200 section 8.1), whose
+ * checksum field is zero. For UDP a result of zero comes as 0xffff. */
 uint16_t lm_csum_pseudo(const struct lm_ip *src, const struct lm_ip *dst, uint8_t proto,
 			const void *data, size_t len);
 
 /* A validated view of an IP packet: version, header length and total length agree with len. */
 struct lm_ip_view {
 	struct lm_ip src, dst;
-	uint8_t proto; /* IPv6: after a bounded walk of extension headers */
+	uint8_t proto; /* IPv6: after a bounded walk of extension headers, or what the fragment
+			* header of a non-first fragment names */
 	uint8_t ttl;
-	bool fragment;	    /* any fragment but a whole packet */
+	bool fragment;	    /* any fragment; an IPv6 atomic one (RFC 6946) is a whole packet */
 	bool dont_fragment; /* IPv4 DF; always true for IPv6 */
-	uint16_t l4_off;    /* of proto's header, 0 for a non-first fragment */
+	uint16_t l4_off;    /* of proto's header, <= total_len; 0 for a non-first fragment */
 	uint16_t total_len; /* may be shorter than len: Ethernet padding */
 };
 #define LM_IP6_EXT_MAX 8 /* longer chains are refused (Nebula #1789) */
@@ -378,7 +405,9 @@ int lm_ip_view(const uint8_t *pkt, size_t len, struct lm_ip_view *out) LM_MUST_C
 /*
  * Build an ICMP error about pkt, from src to pkt's source (RFC 792, 1191, 1812 section 4.3;
  * RFC 4443). Returns its length, 0 when none may be sent (about an ICMP error, a non-first
- * fragment, a multicast or special address), or -EMSGSIZE. The result is a whole IP packet.
+ * fragment, a multicast or special address, a malformed packet, or src is of the other family),
+ * or -EMSGSIZE. The result is a whole IP packet of at most 576 (IPv4) or 1280 bytes. mtu is used
+ * by TOO_BIG only; whether an IPv4 packet had DF is the caller's affair.
  */
 enum lm_icmp_error { LM_ICMP_TOO_BIG, LM_ICMP_TIME_EXCEEDED, LM_ICMP_NO_ROUTE, LM_ICMP_PROHIBITED };
 int lm_icmp_error_build(enum lm_icmp_error what, unsigned mtu, const struct lm_ip *src,
