@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* FAULTS row 30: a decrypted packet's source must belong to its sender (Nebula #1494). */
+#include "fwd_internal.h"
+
+#include <errno.h>
+
+static uint64_t be64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v);
+}
+
+static uint32_t be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static uint32_t mask32(unsigned len)
+{
+	return len == 0 ? 0 : ~0u << (32 - len);
+}
+
+static uint64_t mask64(unsigned len)
+{
+	return len == 0 ? 0 : len >= 64 ? ~0ull : ~0ull << (64 - len);
+}
+
+static void add4(struct lm_srccheck *c, const struct lm_prefix *p)
+{
+	unsigned i = c->n4++;
+
+	for (; i > 0 && c->len4[i - 1] < p->len; i--) {
+		c->len4[i] = c->len4[i - 1];
+		c->net4[i] = c->net4[i - 1];
+	}
+	c->len4[i] = p->len;
+	c->net4[i] = be32(p->ip.b);
+}
+
+static void add6(struct lm_srccheck *c, const struct lm_prefix *p)
+{
+	unsigned i = c->n6++;
+
+	for (; i > 0 && c->len6[i - 1] < p->len; i--) {
+		c->len6[i] = c->len6[i - 1];
+		memcpy(c->net6[i], c->net6[i - 1], sizeof(c->net6[i]));
+	}
+	c->len6[i] = p->len;
+	c->net6[i][0] = be64(p->ip.b);
+	c->net6[i][1] = be64(p->ip.b + 8);
+}
+
+int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefix *prefixes,
+		     unsigned n)
+{
+	memset(c, 0, sizeof(*c));
+	c->peer = peer;
+	if (n > LM_SRCCHECK_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < n; i++) {
+		if (!lm_prefix_valid(&prefixes[i])) {
+			c->n4 = c->n6 = 0;
+			return -EINVAL;
+		}
+		if (prefixes[i].ip.family == 4)
+			add4(c, &prefixes[i]);
+		else
+			add6(c, &prefixes[i]);
+	}
+	return 0;
+}
+
+/* RFC 1812 section 5.3.7 and RFC 3927 section 2.7: never a source that a router forwards. */
+static bool special4(uint32_t a)
+{
+	unsigned top = a >> 24;
+
+	return top == 0 || top == 127 || top >= 224 || a >> 16 == 0xa9fe;
+}
+
+/* RFC 4291 section 2.5.2 to 2.7; v4-mapped (Nebula #1786) would be an IPv4 source unseen by the
+ * IPv4 check. The deprecated v4-compatible block ::/96 goes with ::, ::1. */
+static bool special6(uint64_t hi, uint64_t lo)
+{
+	if (hi == 0 && (lo >> 32 == 0 || lo >> 32 == 0xffff))
+		return true;
+	return hi >> 56 == 0xff || hi >> 54 == 0x3fa;
+}
+
+/* `length` of the list's best prefix that covers the source, against the route that covers it. */
+static bool judge(const struct lm_srccheck *c, const struct lm_adj *owner, unsigned length,
+		  unsigned route_length)
+{
+	if (length >= route_length)
+		return true;
+	if (c->peer == UINT32_MAX)
+		return owner->kind != LM_ROUTE_PEER;
+	return false;
+}
+
+bool lm_srccheck4(const struct lm_srccheck *c, const struct lm_fwd *f, uint32_t src, uint32_t adj)
+{
+	const struct lm_adj *owner = &f->adj.adjs[adj];
+
+	if (c->n4 == 0 || special4(src))
+		return false;
+	if (owner->kind == LM_ROUTE_PEER && owner->peer == c->peer)
+		return true;
+	for (unsigned i = 0; i < c->n4; i++) {
+		uint8_t b[4] = {src >> 24, src >> 16, src >> 8, src};
+
+		if (((src ^ c->net4[i]) & mask32(c->len4[i])) == 0)
+			return judge(c, owner, c->len4[i], LM_LPM_DEPTH(lm_lpm_find(&f->lpm4, b)));
+	}
+	return false;
+}
+
+bool lm_srccheck6(const struct lm_srccheck *c, const struct lm_fwd *f, const uint8_t src[16],
+		  uint32_t adj)
+{
+	const struct lm_adj *owner = &f->adj.adjs[adj];
+	uint64_t hi = be64(src), lo = be64(src + 8);
+
+	if (c->n6 == 0 || special6(hi, lo))
+		return false;
+	if (owner->kind == LM_ROUTE_PEER && owner->peer == c->peer)
+		return true;
+	for (unsigned i = 0; i < c->n6; i++) {
+		unsigned len = c->len6[i];
+
+		if (((hi ^ c->net6[i][0]) & mask64(len)) == 0 &&
+		    ((lo ^ c->net6[i][1]) & mask64(len > 64 ? len - 64 : 0)) == 0)
+			return judge(c, owner, len, LM_LPM_DEPTH(lm_lpm_find(&f->lpm6, src)));
+	}
+	return false;
+}
