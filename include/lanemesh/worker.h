@@ -32,7 +32,7 @@ struct lm_dp_port_config {
 	uint16_t udp_port; /* WAN: the mesh's port */
 	/* WAN: new TCP connections and UDP datagrams to these ports are given to the kernel twin.
 	 */
-	uint16_t accept_tcp[16], accept_udp[16];
+	uint16_t accept_tcp[LM_CONFIG_ACCEPT_MAX], accept_udp[LM_CONFIG_ACCEPT_MAX];
 	uint8_t n_accept_tcp, n_accept_udp;
 };
 
