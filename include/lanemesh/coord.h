@@ -22,17 +22,6 @@
 
 #define LM_COORD_PROLOGUE "lanemesh-coord 1"
 
-/* Codes of LM_COORD_ERROR. All but LM_COORD_E_STORE end the connection. */
-enum lm_coord_error {
-	LM_COORD_E_PROTOCOL = 1, /* a message that is malformed or not due */
-	LM_COORD_E_CERT = 2,	 /* the node's certificate is not accepted; the text names why */
-	LM_COORD_E_RECORD = 3,	 /* an announcement or revocation list is not accepted */
-	LM_COORD_E_STORE = 4,	 /* cannot store now: publish again later; the link stays */
-	LM_COORD_E_REPLACED = 5, /* the same node has connected again */
-	LM_COORD_E_LIMIT = 6,	 /* too many messages, or the directory is full */
-	LM_COORD_E_SHUTDOWN = 7, /* the coordinator stops */
-};
-
 /* ======================================================= directory cache == */
 
 /*

@@ -12,12 +12,13 @@
 #include <lanemesh/crypto.h>
 #include <lanemesh/wire.h>
 
-#define LM_ESP_BURST 64 /* descriptors in one call at most */
+#define LM_ESP_BURST	 64    /* descriptors in one call at most */
+#define LM_ESP_INNER_MAX 65470 /* inner bytes that an outer IPv4 packet can hold */
 
 /* Why a packet was not sealed or opened. Each has a drop counter of its own. */
 enum lm_esp_status {
 	LM_ESP_OK,
-	LM_ESP_SHORT,	 /* shorter than ESP can be, or ciphertext not a multiple of 4 */
+	LM_ESP_SHORT, /* shorter than ESP can be, or not a multiple of 4 (RFC 4303 section 2.4) */
 	LM_ESP_SEQ_ZERO, /* RFC 4303 section 3.4.3: numbers start at 1 */
 	LM_ESP_REPLAY,	 /* seen before */
 	LM_ESP_OLD,	 /* left of the replay window */
@@ -27,7 +28,7 @@ enum lm_esp_status {
 	LM_ESP_NEXT,	 /* authentic, but a next header that we do not carry */
 	LM_ESP_INNER,	 /* authentic, but the inner IP header does not fit its bytes */
 	LM_ESP_EXPIRED,	 /* sending: the SA's hard limit is reached */
-	LM_ESP_NO_ROOM,	 /* sending: not enough head- or tailroom */
+	LM_ESP_NO_ROOM,	 /* sending: not enough head- or tailroom, or over LM_ESP_INNER_MAX */
 	LM_ESP_STATUS_COUNT,
 };
 
@@ -36,7 +37,8 @@ enum lm_esp_status {
 /*
  * Outer headers of a path, prebuilt by the control thread and constant once
  * published: Ethernet, IPv4 or IPv6, UDP. Per packet only lengths, the IPv4 id,
- * TOS/traffic class and the IPv4 checksum are patched.
+ * TOS/traffic class and checksums are patched. The UDP checksum is zero over IPv4
+ * (RFC 3948 section 2.1) and computed over IPv6 (RFC 8200 section 8.1).
  */
 #define LM_OUTER_MAX (14 + 40 + 8)
 struct lm_outer {
@@ -45,9 +47,10 @@ struct lm_outer {
 	uint8_t ip_off;	 /* 14 */
 	bool ip6;
 	uint16_t port;	/* DPDK port index to send on; esp does not read it */
-	uint32_t csum0; /* IPv4: checksum sum of the header with length, id and TOS zero */
+	uint32_t csum0; /* what stays of a checksum, folded to 16 bits: IPv4: the header without
+			   length, id and TOS; IPv6: UDP ports and pseudo-header without length */
 };
-/* Builds one. src and dst must be of one family; df sets IPv4's DF. 0 or -EINVAL. */
+/* Builds one. src and dst must be of one family, ports not 0; df sets IPv4's DF. 0 or -EINVAL. */
 int lm_outer_build(struct lm_outer *o, const struct lm_mac *src_mac, const struct lm_mac *dst_mac,
 		   const struct lm_endpoint *src, const struct lm_endpoint *dst,
 		   bool df) LM_MUST_CHECK;
@@ -85,33 +88,31 @@ struct lm_esp_tx {
 #define LM_ESP_TAILROOM (3 + LM_ESP_TRAILER_LEN + LM_ESP_ICV_LEN)
 
 /* Seals n <= LM_ESP_BURST packets of any mix of SAs in place; numbers follow array order.
- * The calling worker owns every SA in the burst. Returns how many have status LM_ESP_OK. */
+ * The calling worker owns every SA in the burst. A packet that is not sealed uses no number and
+ * is as it was. Returns how many have status LM_ESP_OK. */
 unsigned lm_esp_seal(struct lm_aead *aead, struct lm_esp_tx *pkts, unsigned n);
 
 /* ------------------------------------------------------------ receiving -- */
 
-/* Replay window, RFC 6479: a ring of 64-bit words, one more than the window needs. */
+/* Replay window, RFC 6479: a ring of 64-bit words, more than the window needs. Checked before
+ * crypto and committed after it by lm_esp_open, which alone touches it. */
 #define LM_REPLAY_WINDOW 4096
 #define LM_REPLAY_WORDS	 (2 * LM_REPLAY_WINDOW / 64) /* power of two, > window / 64 */
 struct lm_replay {
 	uint32_t top; /* highest number committed */
 	uint64_t bits[LM_REPLAY_WORDS];
 };
-/* Before crypto: LM_ESP_OK, LM_ESP_SEQ_ZERO, LM_ESP_REPLAY or LM_ESP_OLD. Changes nothing. */
-enum lm_esp_status lm_replay_check(const struct lm_replay *r, uint32_t seq);
-/* After crypto: the same verdicts, and on LM_ESP_OK the number counts as seen. */
-enum lm_esp_status lm_replay_commit(struct lm_replay *r, uint32_t seq);
 
 /* Inbound SA of one lane; written by its worker alone after init. The first line is hot. */
 struct lm_sa_in {
 	const struct lm_aead_key *key;
 	uint32_t spi;
 	uint8_t salt[4];
-	uint32_t peer;	    /* index of the peer that owns the SA, for the source check */
-	uint32_t session;   /* the session's SPI base, for notes to the control thread */
-	uint64_t packets;   /* read by the control thread, relaxed */
-	uint64_t bytes;	    /* of inner packets; same */
-	lm_time last_seen;  /* burst time of the last good packet, ns; same */
+	uint32_t peer;	   /* index of the peer that owns the SA, for the source check */
+	uint32_t session;  /* the session's SPI base = spi without its lane, for notes to control */
+	uint64_t packets;  /* read by the control thread, relaxed */
+	uint64_t bytes;	   /* of inner packets; same */
+	lm_time last_seen; /* worker: burst time of the last good packet, ns; same */
 	uint64_t from_hash; /* worker: source endpoint of the newest good packet, hashed */
 	struct lm_replay replay;
 } __attribute__((aligned(64)));
@@ -123,14 +124,15 @@ struct lm_esp_rx {
 	struct lm_sa_in *sa;
 	uint8_t *data;	/* in: ESP header; out: inner packet */
 	uint32_t len;	/* in: ESP bytes; out: inner packet's own length */
-	uint8_t next;	/* out */
+	uint8_t next;	/* out: ESP next header: 4, 41 or 143 (at least an Ethernet header) */
 	uint8_t status; /* out */
-	bool newest; /* out: highest number of its SA so far; only such a packet may hint at roaming
-		      */
+	bool newest; /* out: authentic and the highest number of its SA so far; only such a packet
+			may hint at roaming */
 };
 
 /* Opens n <= LM_ESP_BURST packets of any mix of SAs in place. IPv4 and IPv6 inner packets come out
  * with the length of their own header (traffic-flow-confidentiality padding cut, RFC 4303 2.7).
+ * Of a packet that is not LM_ESP_OK, data and len stay, but the bytes may be rubbish.
  * Returns how many have status LM_ESP_OK. */
 unsigned lm_esp_open(struct lm_aead *aead, struct lm_esp_rx *pkts, unsigned n);
 

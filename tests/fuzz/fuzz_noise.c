@@ -4,12 +4,11 @@
  * the message. Authentic bytes cannot be found by mutation, so the harness also
  * checks that nothing is accepted.
  */
+#include "fuzz.h"
+
 #include <lanemesh/crypto.h>
 #include <lanemesh/noise.h>
 #include <sodium.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const uint8_t secret[32] = {1}, ephemeral[32] = {2}, psk[32] = {3};
 

@@ -2,17 +2,26 @@
 /*
  * main() of the fuzz targets where libFuzzer is not built in: feeds every file
  * of the corpus folders given as arguments, all its prefixes (in steps for long
- * files), and copies with one byte changed, the same ones each time.
+ * files), and copies with one byte changed, the same ones each time. Each goes
+ * into a block of exactly its size, so that ASan sees a read beyond it.
  */
+#include "fuzz.h"
+
 #include <dirent.h>
 #include <lanemesh/base.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #define MAX   (1024 * 1024)
 #define TRIES 512
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void one(const uint8_t *data, size_t len)
+{
+	uint8_t *copy = malloc(len > 0 ? len : 1);
+
+	FUZZ_CHECK(copy != NULL);
+	memcpy(copy, data, len);
+	LLVMFuzzerTestOneInput(copy, len);
+	free(copy);
+}
 
 static void mutate(uint8_t *data, size_t len)
 {
@@ -20,11 +29,11 @@ static void mutate(uint8_t *data, size_t len)
 	size_t step = len / TRIES + 1;
 
 	for (size_t n = 0; n <= len; n += step)
-		LLVMFuzzerTestOneInput(data, n);
+		one(data, n);
 	for (size_t i = 0; i < len; i += step)
 		for (size_t c = 0; c < LM_ARRAY_SIZE(changes); c++) {
 			data[i] ^= changes[c];
-			LLVMFuzzerTestOneInput(data, len);
+			one(data, len);
 			data[i] ^= changes[c];
 		}
 }
@@ -52,7 +61,7 @@ static unsigned replay_folder(const char *folder)
 			fprintf(stderr, "%s\n", err.text);
 			exit(1);
 		}
-		LLVMFuzzerTestOneInput(data, len);
+		one(data, len);
 		mutate(data, len);
 		free(data);
 		n++;

@@ -24,7 +24,7 @@ static const struct lm_coord_msg samples[] = {
     {.type = LM_COORD_PING, .number = 1},
     {.type = LM_COORD_PONG, .number = 1},
     {.type = LM_COORD_ERROR,
-     .number = LM_COORD_E_BUSY,
+     .number = LM_COORD_E_LIMIT,
      .data = (const uint8_t *)"too many",
      .data_len = 8},
     {.type = LM_COORD_ERROR, .number = LM_COORD_E_SHUTDOWN},
