@@ -52,9 +52,11 @@ struct lm_mesh_ops {
 	int (*sa_in_add)(void *user, const struct lm_mesh_sa_in *sa);
 	void (*sa_in_del)(void *user, uint32_t spi_base);
 	/* Traffic to the peer goes out on these SAs from now on; the ones before are freed. sa =
-	 * NULL: none, traffic to the peer is a counted drop. */
+	 * NULL: none, traffic to the peer is a counted drop. Never called twice for one session,
+	 * so sequence numbers start at 1. */
 	int (*sa_out_set)(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa);
-	/* Traffic to the peer takes this path from now on; sequence numbers go on. */
+	/* Traffic to the peer takes this path from now on; sequence numbers go on. Comes before
+	 * the sa_out_set that needs it. */
 	void (*path_set)(void *user, uint32_t peer, const struct lm_path *path);
 	/* A peer is known, or its certificate or announcement changed: routes to it are the
 	 * announced prefixes and its overlay addresses, and the source check its certificate. */
@@ -73,8 +75,9 @@ struct lm_mesh_timers {
 	lm_time rekey;	 /* 120 s: a session's initiator starts the next; its responder 1/8 later */
 	lm_time reject;	 /* 180 s: a session without successor ends */
 	lm_time overlap; /* 10 s: how long a superseded session still receives */
-	lm_time keepalive; /* 15 s: a probe when nothing was received for so long */
-	lm_time dead;	   /* 10 s after an unanswered probe: peer is down, handshakes start */
+	/* Far-side death is noticed after keepalive (and up to a sixteenth) + dead. */
+	lm_time keepalive; /* 5 s: a probe when nothing was received for so long */
+	lm_time dead; /* 8 s after the first unanswered probe: peer is down, handshakes start */
 	lm_time retry_min, retry_max; /* 250 ms, 10 s: handshake backoff, with jitter */
 };
 struct lm_mesh_timers lm_mesh_timers_default(void);
@@ -116,7 +119,9 @@ void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session, uint1
  * came in (0 = none yet), and the highest sequence number sent on any of its lanes. */
 void lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session, lm_time last_rx,
 		   uint32_t highest_seq);
-/* A directory record. LM_TRUSTED: taken, or nothing new. Anything else: refused and logged. */
+/* A directory record; ann_len 0: no announcement. LM_TRUSTED: taken, or nothing new, or no room
+ * (max_peers; counted). Anything else: refused and logged; one that is refused only because it is
+ * expired or not valid yet is remembered, and taken once the wall clock agrees. */
 enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8_t *cert,
 			       size_t cert_len, const uint8_t *ann, size_t ann_len);
 /* A coordinator no longer lists the node. Live sessions stay; it is forgotten once none is left
@@ -139,7 +144,8 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_authorities *au,
 			const struct lm_prefix *prefixes, uint8_t n_prefixes,
 			struct lm_error *err) LM_MUST_CHECK;
-/* Starts a handshake with the peer now (e.g. an operator asks). -ENOENT for an unknown number. */
+/* Starts a handshake with the peer at the next tick (e.g. an operator asks). -ENOENT for an unknown
+ * number. */
 int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer);
 
 /* ----------------------------------------------------------------- time -- */
@@ -156,6 +162,9 @@ struct lm_mesh_counters {
 	    unknown_session, transport_bad, malformed;
 	uint64_t cert_refused[LM_VERDICT_COUNT];
 	uint64_t records_refused[LM_VERDICT_COUNT];
+	uint64_t bad_endpoint;		/* overlay or special addresses as endpoint or source */
+	uint64_t peers_full;		/* peers that found no room, max_peers */
+	uint64_t refused_by_data_plane; /* peer_set, sa_in_add, sa_out_set that failed */
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
 	uint64_t dh; /* responder handshakes that cost a DH */
 };

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Handshakes that we start. A round makes one message 1 and gives it to each
+ * candidate in turn; the next round makes another one with a fresh ephemeral
+ * key, as a responder refuses keys that it has seen. Some earlier rounds stay
+ * open, so that a path with a long round-trip time gets its answer in.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, size_t cap,
+	       size_t pad_to)
+{
+	struct lm_hello h = {.spi_base = s->slot.spi,
+			     .lanes = m->lanes,
+			     .cert = m->cert_raw,
+			     .cert_len = m->cert_len};
+
+	return lm_hello_encode(&h, buf, cap, pad_to);
+}
+
+static bool make_message(struct lm_mesh *m, struct session *s)
+{
+	struct initiation *in = s->init;
+	uint8_t e[32], mac1_key[32], payload[LM_INIT_PAYLOAD_LEN];
+	int rc;
+
+	if (lm_m_hello(m, s, payload, sizeof(payload), sizeof(payload)) != (int)sizeof(payload))
+		return false;
+	m->ops.random(m->user, e, sizeof(e));
+	lm_noise_init(&in->noise, true, m->id->x_secret, m->id->x_public, e, s->peer->x_public,
+		      m->psk, m->prologue, m->prologue_len);
+	explicit_bzero(e, sizeof(e));
+	lm_msg_init_header(in->msg, s->slot.spi);
+	rc = lm_noise_write(&in->noise, payload, sizeof(payload), in->msg + LM_INIT_NOISE_OFF);
+	if (rc != 0)
+		return false;
+	lm_mac1_key(s->peer->x_public, mac1_key);
+	lm_mac1(mac1_key, in->msg, LM_INIT_LEN - 2 * LM_MAC_LEN,
+		in->msg + LM_INIT_LEN - 2 * LM_MAC_LEN);
+	return true;
+}
+
+static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_path *to)
+{
+	struct candidate *c = lm_m_candidate(s->peer, &to->remote);
+	uint8_t *mac2 = s->init->msg + LM_INIT_LEN - LM_MAC_LEN;
+
+	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) || !lm_m_candidate_spend(m, c))
+		return false;
+	memset(mac2, 0, LM_MAC_LEN);
+	if (c->has_cookie && lm_m_since(m, c->cookie_at) < LM_COOKIE_LIFE)
+		lm_mac2(c->cookie, s->init->msg, LM_INIT_LEN - 2 * LM_MAC_LEN, mac2);
+	return lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
+}
+
+static lm_time backoff(struct lm_mesh *m, const struct peer *p)
+{
+	lm_time wait = m->t.retry_min;
+
+	for (uint32_t i = 1; i < p->rounds && wait < m->t.retry_max; i++)
+		wait *= 2;
+	if (wait > m->t.retry_max)
+		wait = m->t.retry_max;
+	return wait - wait / 4 + lm_m_jitter(m, wait / 2);
+}
+
+/* One target each LM_M_PACE; skips those that may not be sent to now. */
+static void send_next(struct lm_mesh *m, struct peer *p)
+{
+	struct session *s = p->pacing;
+	struct initiation *in = s->init;
+
+	while (in->n_sent < in->n_targets) {
+		if (!send_message(m, s, &in->targets[in->n_sent])) {
+			in->targets[in->n_sent] = in->targets[--in->n_targets];
+			continue;
+		}
+		if (++in->n_sent < in->n_targets) {
+			lm_m_arm(m, &p->connect,
+				 p->n_candidates > 1 ? LM_M_PACE : LM_M_CANDIDATE_GAP);
+			return;
+		}
+	}
+	p->pacing = NULL;
+	lm_m_arm(m, &p->connect, backoff(m, p));
+	if (in->n_sent == 0)
+		lm_m_session_free(m, s, 0); /* nobody has it */
+}
+
+static bool begin_round(struct lm_mesh *m, struct peer *p)
+{
+	struct lm_path targets[LM_M_TARGETS];
+	struct session *s, *oldest;
+	unsigned n;
+	uint8_t n_targets;
+
+	/* A current path that does not answer is not the only one that is asked. */
+	n_targets =
+	    lm_m_targets(m, p, p->everywhere || p->current == NULL || p->rounds >= 3, targets);
+	p->rounds++;
+	if (n_targets == 0)
+		return false;
+	oldest = lm_m_session_oldest(p, SESSION_INIT, &n);
+	if (n >= LM_M_INITIATIONS)
+		lm_m_session_free(m, oldest, 0);
+	s = lm_m_session_new(m, p, SESSION_INIT);
+	if (s == NULL)
+		return false;
+	s->init = calloc(1, sizeof(*s->init));
+	if (s->init == NULL || !make_message(m, s)) {
+		lm_m_session_free(m, s, 0);
+		return false;
+	}
+	memcpy(s->init->targets, targets, sizeof(targets));
+	s->init->n_targets = n_targets;
+	m->count.handshakes_started++;
+	p->pacing = s;
+	return true;
+}
+
+void lm_m_connect_timer(struct lm_mesh *m, struct peer *p)
+{
+	if (!p->connecting)
+		return;
+	if (p->pacing == NULL && !begin_round(m, p)) {
+		lm_m_arm(m, &p->connect, backoff(m, p));
+		return;
+	}
+	send_next(m, p);
+}
+
+void lm_m_connect(struct lm_mesh *m, struct peer *p, lm_time delay, bool everywhere)
+{
+	unsigned confirming;
+
+	if (p->barred != LM_TRUSTED)
+		return;
+	(void)lm_m_session_oldest(p, SESSION_CONFIRM, &confirming);
+	p->everywhere = (p->connecting && p->everywhere) || everywhere;
+	if (confirming > 0 || p->connecting)
+		return;
+	p->connecting = true;
+	lm_m_arm(m, &p->connect, delay);
+}
+
+void lm_m_connect_stop(struct lm_mesh *m, struct peer *p)
+{
+	p->connecting = false;
+	p->everywhere = false;
+	p->pacing = NULL;
+	lm_m_disarm(m, &p->connect);
+}
+
+void lm_m_connect_again(struct lm_mesh *m, struct peer *p, lm_time delay)
+{
+	if (p->pacing == NULL) {
+		lm_m_connect_stop(m, p);
+		p->rounds = 0;
+	}
+	lm_m_connect(m, p, delay, p->current == NULL);
+}
+
+int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer)
+{
+	lm_m_enter(m, now);
+	if (peer >= m->max_peers || m->by_index[peer] == NULL)
+		return -ENOENT;
+	lm_m_connect_again(m, m->by_index[peer], 0);
+	return 0;
+}
+
+/* -------------------------------------------------------------- answers -- */
+
+static bool asked(const struct initiation *in, const struct lm_path *from)
+{
+	for (unsigned i = 0; i < in->n_sent; i++)
+		if (lm_m_path_equal(&in->targets[i], from))
+			return true;
+	return false;
+}
+
+/* The initiation that an answer names, if it came from where we sent the question. */
+static struct session *initiation_of(struct lm_mesh *m, uint32_t spi, const struct lm_path *from)
+{
+	struct session *s = lm_m_session_find(m, spi);
+
+	if (s == NULL || s->state != SESSION_INIT || !asked(s->init, from)) {
+		m->count.unknown_session++;
+		return NULL;
+	}
+	return s;
+}
+
+/* The certificate in message 2: good, and of the node whose key we called. */
+static enum lm_verdict check_responder(struct lm_mesh *m, struct peer *p, const struct lm_hello *h,
+				       struct lm_cert *cert, uint8_t hash[32])
+{
+	struct peer *of;
+	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, hash, &of);
+
+	return v == LM_TRUSTED && of != p ? LM_WRONG_NODE : v;
+}
+
+static bool read_resp(struct session *s, const struct lm_msg_resp *r, uint8_t *payload, size_t *len)
+{
+	/* On a copy: a forged message must not end the handshake. */
+	struct lm_noise noise = s->init->noise;
+	struct lm_noise_keys keys;
+	int rc = lm_noise_read(&noise, r->noise, r->noise_len, payload);
+
+	if (rc == 0)
+		rc = lm_noise_split(&noise, &keys);
+	lm_noise_wipe(&noise);
+	if (rc != 0)
+		return false;
+	*len = r->noise_len - LM_NOISE_MSG2_OVERHEAD;
+	memcpy(s->send, keys.send, sizeof(s->send));
+	memcpy(s->recv, keys.recv, sizeof(s->recv));
+	memcpy(s->esp_root, keys.esp_root, sizeof(s->esp_root));
+	explicit_bzero(&keys, sizeof(keys));
+	return true;
+}
+
+/* Message 2 is good: be ready to receive, then let the peer know. */
+static void answered(struct lm_mesh *m, struct session *s, const struct lm_hello *h,
+		     const struct lm_path *from)
+{
+	struct peer *p = s->peer;
+	struct candidate *c = lm_m_candidate(p, &from->remote);
+	struct session *other, *tmp;
+
+	if (c != NULL)
+		c->answered = true;
+	s->remote_spi = h->spi_base;
+	s->lanes_in = h->lanes;
+	s->path = *from;
+	lm_m_connect_stop(m, p);
+	DL_FOREACH_SAFE(p->sessions, other, tmp)
+	if (other != s && other->state == SESSION_INIT)
+		lm_m_session_free(m, other, 0);
+	explicit_bzero(s->init, sizeof(*s->init));
+	free(s->init);
+	s->init = NULL;
+	if (!lm_m_session_install(m, s)) {
+		lm_m_session_free(m, s, 0);
+		lm_m_connect(m, p, m->t.retry_max, true);
+		return;
+	}
+	s->state = SESSION_CONFIRM;
+	s->created = m->now.mono;
+	lm_m_session_timer(m, s); /* the first probe */
+}
+
+void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
+{
+	uint8_t payload[LM_RESP_MAX], hash[32];
+	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
+	struct lm_msg_resp r;
+	struct lm_hello h;
+	struct lm_cert cert;
+	struct session *s;
+	enum lm_verdict v;
+	size_t payload_len;
+
+	if (lm_msg_resp_decode(data, len, &r) != 0) {
+		m->count.malformed++;
+		return;
+	}
+	if (!lm_mac1_ok(m->mac1_key, data, len - 2 * LM_MAC_LEN)) {
+		m->count.mac1_bad++;
+		return;
+	}
+	s = initiation_of(m, r.receiver_spi, from);
+	if (s == NULL)
+		return;
+	if (s->init->bad >= LM_M_RESP_TRIES || !read_resp(s, &r, payload, &payload_len)) {
+		s->init->bad += s->init->bad < LM_M_RESP_TRIES;
+		m->count.handshake_bad++;
+		return;
+	}
+	if (lm_hello_decode(payload, payload_len, &h) != 0 || h.spi_base != r.sender_spi) {
+		m->count.malformed++;
+		return;
+	}
+	v = check_responder(m, s->peer, &h, &cert, hash);
+	if (v != LM_TRUSTED) {
+		m->count.cert_refused[v]++;
+		lm_m_refusal(m, "%s at %s answered a handshake: %s",
+			     lm_m_label(&s->peer->cert, label),
+			     lm_endpoint_format(&from->remote, at), lm_verdict_text(v));
+		return;
+	}
+	lm_m_peer_cert(m, s->peer, &cert, hash);
+	answered(m, s, &h, from);
+}
+
+void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
+{
+	struct lm_msg_cookie msg;
+	struct candidate *c;
+	struct session *s;
+	uint8_t key[32];
+
+	if (lm_msg_cookie_decode(data, len, &msg) != 0) {
+		m->count.malformed++;
+		return;
+	}
+	s = initiation_of(m, msg.receiver_spi, from);
+	if (s == NULL)
+		return;
+	c = lm_m_candidate(s->peer, &from->remote);
+	lm_cookie_key(s->peer->x_public, key);
+	if (c == NULL || lm_cookie_open(key, msg.nonce, s->init->msg + LM_INIT_LEN - 2 * LM_MAC_LEN,
+					msg.sealed, c->cookie) != 0) {
+		m->count.handshake_bad++;
+		return;
+	}
+	c->has_cookie = true;
+	c->cookie_at = m->now.mono;
+	/* The same message again: the responder has not looked into it. Once, as the answer to one
+	 * datagram; the rounds go on anyway. */
+	if (s->init->cookie_resends++ == 0) {
+		c->sent = 0;
+		(void)send_message(m, s, from);
+	}
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * mesh, inside: who owns what.
+ *
+ *   lm_mesh -> peers (by node key, by index) -> sessions (by own SPI base)
+ *
+ * Every peer and session keeps its timers in the mesh's heap for its whole life
+ * (far in the future when there is nothing to do), so that only making one can
+ * run out of memory. Freeing a session may leave a peer that nothing needs any
+ * more; such peers are collected at the end of each public call (lm_m_leave),
+ * so a peer pointer stays good during a call.
+ */
+#ifndef LANEMESH_MESH_INTERNAL_H
+#define LANEMESH_MESH_INTERNAL_H
+
+#include <lanemesh/mesh.h>
+#include <lanemesh/noise.h>
+
+#define HASH_NONFATAL_OOM	 1
+#define uthash_nonfatal_oom(elt) ((void)(elt)) /* hh.tbl stays NULL, which callers test */
+#include <uthash.h>
+#include <utlist.h>
+
+#define LM_M_HALF_OPEN_LIFE   (10 * LM_SEC)
+#define LM_M_HALF_OPEN_PEER   4 /* half-open sessions of one peer */
+#define LM_M_HALF_OPEN_MAX    4096
+#define LM_M_INITIATIONS      4	 /* own handshakes under way to one peer */
+#define LM_M_OLD_PEER	      4	 /* superseded sessions of one peer that still receive */
+#define LM_M_EPHEMERALS	      32 /* remembered of each peer */
+#define LM_M_EPHEMERAL_LEN    16
+#define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
+#define LM_M_TARGETS	      16 /* datagrams of one handshake round */
+#define LM_M_PROBES	      8	 /* unanswered probes remembered of each peer */
+#define LM_M_PACE	      (100 * LM_MSEC)
+#define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
+#define LM_M_CANDIDATE_TRIES  4		      /* message 1s to an address that never answered, */
+#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* and one more each of these */
+#define LM_M_HANDSHAKE_LIMIT  500
+#define LM_M_SOURCE_RATE      20
+#define LM_M_SOURCE_BURST     5
+#define LM_M_SWEEP	      (5 * LM_SEC)
+#define LM_M_SWEEP_FULL	      (60 * LM_SEC)
+#define LM_M_WALL_JUMP	      30 /* seconds of wall against monotonic time: judge all again */
+#define LM_M_RESP_TRIES	      8	 /* forged message 2s that one initiation puts up with */
+
+struct peer;
+struct session;
+
+enum timer_kind { TIMER_HANDSHAKE, TIMER_LIVENESS, TIMER_SESSION, TIMER_SWEEP };
+struct due {
+	struct lm_timer timer;
+	enum timer_kind kind;
+};
+
+/* Own SPI blocks in use, the key of the session table. */
+struct spi_slot {
+	UT_hash_handle hh;
+	uint32_t spi;
+};
+
+/*
+ * Initiator: INIT -> CONFIRM (message 2 came, inbound SAs installed, probing)
+ * -> CURRENT -> OLD. Responder: HALF -> CURRENT -> OLD. Only CURRENT sends ESP;
+ * a session sends ESP in one stretch and never again, because the data plane
+ * starts its sequence numbers at every sa_out_set.
+ */
+enum session_state { SESSION_INIT, SESSION_HALF, SESSION_CONFIRM, SESSION_CURRENT, SESSION_OLD };
+
+/* A handshake that we started, until message 2. */
+struct initiation {
+	struct lm_noise noise;
+	uint8_t msg[LM_INIT_LEN]; /* mac2 is filled in for each target */
+	struct lm_path targets[LM_M_TARGETS];
+	uint8_t n_targets, n_sent; /* the first n_sent were given the message */
+	uint8_t cookie_resends;
+	uint8_t bad; /* message 2s refused */
+};
+
+struct session {
+	struct spi_slot slot; /* first: the table's element */
+	struct peer *peer;
+	struct session *prev, *next; /* of the peer, oldest first */
+	struct due due;
+	enum session_state state;
+	bool initiator;
+	bool has_in, has_out; /* SAs installed; has_out stays true: outbound keys are used up */
+	uint8_t lanes_in;     /* lanes that the peer sends on */
+	uint32_t remote_spi;
+	struct lm_path path; /* where its handshake went through */
+	struct initiation *init;
+	struct lm_cert *cert; /* HALF: shown in message 1, taken when confirmed */
+	uint8_t cert_hash[32];
+	uint8_t send[32], recv[32], esp_root[64];
+	uint64_t counter; /* next of ours */
+	struct lm_noise_window window;
+	lm_time created;  /* INIT, HALF: message 1; CONFIRM: message 2 */
+	lm_time since;	  /* CURRENT, OLD: in use since */
+	lm_time rekey_at; /* CURRENT: when a successor is due */
+	lm_time last_rx;  /* ESP, from the workers */
+	uint8_t probes;	  /* CONFIRM: sent so far */
+};
+
+struct candidate {
+	struct lm_endpoint ep;
+	bool answered; /* something authentic came from there */
+	bool has_cookie;
+	uint8_t tries; /* left, while not answered */
+	lm_time refilled, sent, cookie_at;
+	uint8_t cookie[LM_COOKIE_LEN];
+};
+
+struct probe {
+	bool waiting;
+	uint64_t token;
+	lm_time sent;
+	struct lm_path path;
+};
+
+/* An announcement with the bytes that its node signed. */
+struct ann {
+	struct lm_announcement a;
+	size_t len;
+	uint8_t raw[];
+};
+
+struct peer {
+	UT_hash_handle hh; /* by cert.node */
+	struct lm_mesh *mesh;
+	uint32_t index;		/* LM_PEER_NONE while barred */
+	bool listed;		/* a directory record exists */
+	bool published;		/* peer_set was called and peer_gone was not */
+	bool checked;		/* on the mesh's check list */
+	bool greater;		/* our node key is greater than the peer's: our handshake wins */
+	enum lm_verdict barred; /* LM_TRUSTED = may talk; else why not */
+	struct peer *check_next;
+	struct lm_cert cert;
+	uint8_t cert_hash[32];
+	uint8_t x_public[32];
+	struct ann *ann;
+	double ann_tokens; /* announcements that we still check for it */
+	lm_time ann_refilled;
+
+	struct session *sessions, *current;
+	uint8_t ephemerals[LM_M_EPHEMERALS][LM_M_EPHEMERAL_LEN];
+	uint8_t n_ephemerals, next_ephemeral;
+
+	/* handshakes that we start */
+	struct due connect;
+	bool connecting;	/* rounds are under way */
+	bool everywhere;	/* not only over the current path */
+	uint32_t rounds;	/* since the last success */
+	struct session *pacing; /* INIT session with targets left */
+
+	/* where it is */
+	struct candidate candidates[LM_M_CANDIDATES];
+	uint8_t n_candidates;
+	bool has_path; /* path was proven at some time */
+	struct lm_path path;
+	lm_time moved;
+
+	/* is it there */
+	struct due liveness;
+	struct probe probes[LM_M_PROBES];
+	uint8_t next_probe;
+	lm_time probing; /* first unanswered keepalive probe, 0 = none */
+	lm_time probe_at;
+	struct lm_path challenge; /* a new address being asked */
+	uint8_t challenge_tries;  /* left; 0 = no challenge */
+	lm_time challenge_at, challenge_started;
+	lm_time rtt, rtt_var, up_since, last_rx, last_handshake;
+};
+
+/* At most `burst` lines at once, one more each `gap`. */
+struct log_limit {
+	uint32_t tokens, burst;
+	lm_time refilled, gap;
+	uint64_t held;
+};
+
+struct overlay {
+	UT_hash_handle hh;
+	struct lm_prefix prefix;
+	uint32_t refs;
+};
+
+struct lm_mesh {
+	const struct lm_identity *id;
+	struct lm_mesh_ops ops;
+	void *user;
+	const struct lm_log *log;
+	struct lm_now now; /* of the call under way; mono never goes back */
+	struct lm_mesh_timers t;
+	struct lm_mesh_counters count;
+
+	struct lm_authorities authorities;
+	struct lm_revocations revocations;
+	struct lm_cert cert;
+	uint8_t *cert_raw;
+	size_t cert_len;
+	uint8_t prologue[16 + LM_MESH_ID_MAX];
+	size_t prologue_len;
+	uint8_t psk[32];
+	uint8_t mac1_key[32], cookie_key[32];
+	uint8_t lanes;
+
+	struct lm_timers timers;
+	struct due sweep;
+	lm_time swept;
+	int64_t wall_offset;
+
+	struct peer *peers; /* by node key */
+	struct peer **by_index;
+	uint32_t n_peers, max_peers, index_hint;
+	struct peer *check; /* may have to be forgotten */
+	struct spi_slot *sessions;
+	uint32_t n_half_open, max_half_open;
+
+	struct lm_cookie_jar jar;
+	struct lm_ratelimit *sources;
+	struct lm_rate rate;
+	uint32_t handshake_limit;
+	struct log_limit refusals, events;
+
+	struct overlay *overlays;
+	uint32_t overlay_lengths[2][129];
+
+	struct lm_local_endpoint local[LM_ENDPOINTS_MAX];
+	uint8_t n_local;
+	bool wan4[LM_MESH_WAN_MAX], wan6[LM_MESH_WAN_MAX];
+	bool all_prefixes; /* announce what the certificate holds */
+	struct lm_prefix prefixes[LM_PREFIXES_MAX];
+	uint8_t n_prefixes;
+	uint64_t sequence; /* greatest of ours that anyone has seen */
+	bool has_ann;
+	size_t ann_len;
+	uint8_t ann[LM_ANNOUNCE_MAX];
+};
+
+/* mesh.c */
+void lm_m_enter(struct lm_mesh *m, struct lm_now now);
+void lm_m_leave(struct lm_mesh *m);
+lm_time lm_m_since(const struct lm_mesh *m, lm_time then);
+/* Timers always fire later than now, by at least a millisecond. */
+void lm_m_arm(struct lm_mesh *m, struct due *d, lm_time delay);
+void lm_m_disarm(struct lm_mesh *m, struct due *d);
+int lm_m_due_init(struct lm_mesh *m, struct due *d, enum timer_kind kind);
+uint32_t lm_m_random_below(struct lm_mesh *m, uint32_t limit);
+lm_time lm_m_jitter(struct lm_mesh *m, lm_time max);
+/* Every prefix inside the own certificate? out: a copy. */
+int lm_m_prefixes_check(const struct lm_mesh *m, const struct lm_prefix *prefixes, uint8_t n,
+			struct lm_prefix out[LM_PREFIXES_MAX], struct lm_error *err) LM_MUST_CHECK;
+/* False: not sent, because no WAN port can reach the address or it is inside the mesh. */
+bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len);
+
+/* note.c */
+#define LM_M_LABEL_LEN (LM_NAME_MAX + 16)
+const char *lm_m_label(const struct lm_cert *c, char buf[LM_M_LABEL_LEN]);
+/* Something that a stranger or a hostile member can cause at will. */
+void lm_m_refusal(struct lm_mesh *m, const char *fmt, ...) LM_PRINTF(2, 3);
+void lm_m_event(struct lm_mesh *m, enum lm_log_level level, const char *fmt, ...) LM_PRINTF(3, 4);
+
+/* overlay.c: the prefixes and overlay addresses of every certificate in force */
+int lm_m_overlay_add(struct lm_mesh *m, const struct lm_cert *c) LM_MUST_CHECK;
+void lm_m_overlay_del(struct lm_mesh *m, const struct lm_cert *c);
+bool lm_m_overlay_has(const struct lm_mesh *m, const struct lm_ip *ip);
+
+/* peer.c */
+struct peer *lm_m_peer_find(const struct lm_mesh *m, const uint8_t node[32]);
+/* NULL: the table is full, no memory, or the key is no curve point. */
+struct peer *lm_m_peer_new(struct lm_mesh *m, const struct lm_cert *c, const uint8_t hash[32],
+			   enum lm_verdict barred);
+void lm_m_peer_free(struct lm_mesh *m, struct peer *p);
+void lm_m_peer_check(struct peer *p);
+/* Tells the data plane; false when it refused. */
+bool lm_m_peer_publish(struct lm_mesh *m, struct peer *p);
+/* Takes the certificate when it is newer than the one held or that one is no longer good. */
+void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct lm_cert *c,
+		    const uint8_t hash[32]);
+/* A certificate from the wire or the directory. *p = its peer, NULL when not known. */
+enum lm_verdict lm_m_cert_judge(struct lm_mesh *m, const uint8_t *data, size_t len,
+				struct lm_cert *out, uint8_t hash[32], struct peer **p);
+void lm_m_peers_judge(struct lm_mesh *m);
+enum lm_peer_state lm_m_peer_state(const struct peer *p);
+
+/* session.c */
+struct session *lm_m_session_new(struct lm_mesh *m, struct peer *p, enum session_state state);
+struct session *lm_m_session_find(const struct lm_mesh *m, uint32_t spi);
+/* false: no free SPI was found. */
+bool lm_m_spi_draw(struct lm_mesh *m, struct spi_slot *slot);
+/* close: what to tell the peer (enum lm_close_reason), 0 = nothing. */
+void lm_m_session_free(struct lm_mesh *m, struct session *s, uint8_t close);
+void lm_m_sessions_free(struct lm_mesh *m, struct peer *p, uint8_t close);
+bool lm_m_session_install(struct lm_mesh *m, struct session *s);
+/* The first authentic transport message of a HALF or CONFIRM session; false: s is gone. */
+bool lm_m_session_confirm(struct lm_mesh *m, struct session *s);
+void lm_m_session_timer(struct lm_mesh *m, struct session *s);
+void lm_m_session_keys(const struct session *s, bool inbound, unsigned lanes,
+		       struct lm_esp_key *out);
+struct session *lm_m_session_oldest(const struct peer *p, enum session_state state, unsigned *n);
+
+/* initiate.c */
+/* Handshake rounds from `delay` on until a session is confirmed; everywhere: all candidates. */
+void lm_m_connect(struct lm_mesh *m, struct peer *p, lm_time delay, bool everywhere);
+/* The same, as if nothing had been tried yet. */
+void lm_m_connect_again(struct lm_mesh *m, struct peer *p, lm_time delay);
+void lm_m_connect_stop(struct lm_mesh *m, struct peer *p);
+void lm_m_connect_timer(struct lm_mesh *m, struct peer *p);
+void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
+void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
+/* Our hello for the session; its length. */
+int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, size_t cap,
+	       size_t pad_to) LM_MUST_CHECK;
+
+/* respond.c */
+void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
+
+/* transport.c */
+void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data,
+		       size_t len);
+void lm_m_probe(struct lm_mesh *m, struct session *s, const struct lm_path *path);
+void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason);
+void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len);
+
+/* liveness.c */
+void lm_m_liveness_start(struct lm_mesh *m, struct peer *p);
+void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p);
+void lm_m_heard(struct lm_mesh *m, struct peer *p, lm_time when);
+/* A newest authentic packet came from there: ask before moving. */
+void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from);
+void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
+			 const struct lm_path *from);
+
+/* path.c */
+bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b);
+bool lm_m_endpoint_ok(const struct lm_mesh *m, const struct lm_endpoint *ep);
+bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoint *remote);
+void lm_m_candidates(struct lm_mesh *m, struct peer *p);
+struct candidate *lm_m_candidate(struct peer *p, const struct lm_endpoint *ep);
+bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c);
+uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
+		     struct lm_path out[LM_M_TARGETS]);
+/* The path is proven: bulk goes there. */
+void lm_m_path_set(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
+
+/* record.c */
+enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t len,
+				  struct session *from);
+void lm_m_announcement_recheck(struct peer *p);
+void lm_m_own_announcement(struct lm_mesh *m, bool force);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where a peer may be: candidates, what may be sent to them, and the path in use. */
+#include "internal.h"
+
+bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b)
+{
+	return a->port == b->port && lm_endpoint_equal(&a->remote, &b->remote);
+}
+
+bool lm_m_endpoint_ok(const struct lm_mesh *m, const struct lm_endpoint *ep)
+{
+	return ep->ip.family != 0 && ep->port != 0 && !lm_ip_is_special(&ep->ip) &&
+	       !lm_m_overlay_has(m, &ep->ip);
+}
+
+bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoint *remote)
+{
+	if (port >= LM_MESH_WAN_MAX)
+		return false;
+	return remote->ip.family == 6 ? m->wan6[port] : m->wan4[port];
+}
+
+static bool own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep)
+{
+	for (unsigned i = 0; i < m->n_local; i++)
+		if (lm_endpoint_equal(&m->local[i].ep, ep))
+			return true;
+	return false;
+}
+
+struct candidate *lm_m_candidate(struct peer *p, const struct lm_endpoint *ep)
+{
+	for (unsigned i = 0; i < p->n_candidates; i++)
+		if (lm_endpoint_equal(&p->candidates[i].ep, ep))
+			return &p->candidates[i];
+	return NULL;
+}
+
+/* What is known of an address stays when a record names it again: a new record is no new budget. */
+static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
+		const struct candidate *old, unsigned n_old, bool proven)
+{
+	struct candidate c = {
+	    .ep = *ep, .tries = LM_M_CANDIDATE_TRIES, .refilled = m->now.mono, .answered = proven};
+
+	if (p->n_candidates == LM_M_CANDIDATES || lm_m_candidate(p, ep) != NULL)
+		return;
+	if (!lm_m_endpoint_ok(m, ep)) {
+		char label[LM_M_LABEL_LEN], text[LM_ENDPOINT_STRLEN];
+
+		m->count.bad_endpoint++;
+		lm_m_refusal(m, "%s: %s is no endpoint: an overlay or special address",
+			     lm_m_label(&p->cert, label), lm_endpoint_format(ep, text));
+		return;
+	}
+	for (unsigned i = 0; i < n_old; i++) {
+		if (lm_endpoint_equal(&old[i].ep, ep)) {
+			c = old[i];
+			break;
+		}
+	}
+	p->candidates[p->n_candidates++] = c;
+}
+
+void lm_m_candidates(struct lm_mesh *m, struct peer *p)
+{
+	struct candidate old[LM_M_CANDIDATES];
+	unsigned n_old = p->n_candidates;
+
+	memcpy(old, p->candidates, sizeof(old));
+	p->n_candidates = 0;
+	if (p->has_path)
+		add(m, p, &p->path.remote, old, n_old, true);
+	if (p->ann == NULL)
+		return;
+	for (unsigned i = 0; i < p->ann->a.n_endpoints; i++) {
+		uint8_t kind = p->ann->a.endpoints[i].kind;
+
+		if (kind == LM_EP_HOST || kind == LM_EP_PUBLIC || kind == LM_EP_REFLEXIVE)
+			add(m, p, &p->ann->a.endpoints[i].ep, old, n_old, false);
+	}
+}
+
+/* FAULTS row 14: a record that names a victim's address costs the victim less than 5 kB. */
+bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c)
+{
+	if (c->sent != 0 && lm_m_since(m, c->sent) < LM_M_CANDIDATE_GAP)
+		return false;
+	if (!c->answered) {
+		lm_time gone = lm_m_since(m, c->refilled);
+
+		if (c->tries == LM_M_CANDIDATE_TRIES) {
+			c->refilled = m->now.mono;
+		} else if (gone >= LM_M_CANDIDATE_REFILL) {
+			c->tries++;
+			c->refilled = m->now.mono;
+		}
+		if (c->tries == 0)
+			return false;
+		c->tries--;
+	}
+	c->sent = m->now.mono;
+	return true;
+}
+
+/* Port by port, so that two datagrams to one address are as far apart as can be; each round starts
+ * at another port and address. */
+uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
+		     struct lm_path out[LM_M_TARGETS])
+{
+	uint8_t n = 0;
+
+	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote)) {
+		out[0] = p->path;
+		return 1;
+	}
+	for (unsigned i = 0; i < LM_MESH_WAN_MAX; i++) {
+		uint16_t port = (uint16_t)((i + p->rounds) % LM_MESH_WAN_MAX);
+
+		for (unsigned j = 0; j < p->n_candidates && n < LM_M_TARGETS; j++) {
+			const struct candidate *c =
+			    &p->candidates[(j + p->rounds) % p->n_candidates];
+
+			if (lm_m_wan_ok(m, port, &c->ep) && lm_m_endpoint_ok(m, &c->ep) &&
+			    !own_endpoint(m, &c->ep))
+				out[n++] = (struct lm_path){.port = port, .remote = c->ep};
+		}
+	}
+	return n;
+}
+
+void lm_m_path_set(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
+{
+	struct candidate *c;
+
+	p->path = *path;
+	p->has_path = true;
+	p->challenge_tries = 0;
+	lm_m_candidates(m, p);
+	c = lm_m_candidate(p, &path->remote);
+	if (c != NULL)
+		c->answered = true;
+	m->ops.path_set(m->user, p->index, path);
+}

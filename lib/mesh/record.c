@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Signed records: certificates and announcements of others, our own announcement, revocations. */
+#include "internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ANN_BURST 8.0 /* announcements of one peer that are checked at once */
+#define ANN_RATE  4.0 /* and more of them a second */
+
+static struct peer *next_up(struct peer *p)
+{
+	while (p != NULL && p->current == NULL)
+		p = p->hh.next;
+	return p;
+}
+
+/* ---------------------------------------------------- own announcement -- */
+
+static void fill_own(const struct lm_mesh *m, struct lm_announcement *a)
+{
+	memset(a, 0, sizeof(*a));
+	memcpy(a->node, m->cert.node, LM_KEY_LEN);
+	memcpy(a->mesh, m->cert.mesh, sizeof(a->mesh));
+	a->lanes = m->lanes;
+	for (unsigned i = 0; i < m->n_local; i++) {
+		a->endpoints[i].kind = m->local[i].kind;
+		a->endpoints[i].ep = m->local[i].ep;
+	}
+	a->n_endpoints = m->n_local;
+	a->n_prefixes = m->all_prefixes ? m->cert.n_prefixes : m->n_prefixes;
+	memcpy(a->prefixes, m->all_prefixes ? m->cert.prefixes : m->prefixes,
+	       a->n_prefixes * sizeof(a->prefixes[0]));
+}
+
+/* Same content as the one in force, the number aside? Encodings are canonical. */
+static bool same_as_own(const struct lm_mesh *m, struct lm_announcement *a)
+{
+	struct lm_announcement old;
+	uint8_t buf[LM_ANNOUNCE_MAX];
+	size_t body_len;
+	int n;
+
+	if (!m->has_ann || lm_announcement_decode(m->ann, m->ann_len, &old, &body_len) != 0)
+		return false;
+	a->sequence = old.sequence;
+	n = lm_announcement_encode(a, buf, sizeof(buf));
+	return n >= 0 && (size_t)n == body_len && memcmp(buf, m->ann, body_len) == 0;
+}
+
+void lm_m_own_announcement(struct lm_mesh *m, bool force)
+{
+	struct lm_announcement a;
+	struct lm_error err;
+	int n;
+
+	fill_own(m, &a);
+	if (!force && same_as_own(m, &a))
+		return;
+	a.sequence = m->sequence + 1;
+	n = lm_announcement_sign(m->id, &a, m->ann, sizeof(m->ann), &err);
+	if (n < 0) {
+		m->has_ann = false;
+		lm_m_event(m, LM_LOG_ERROR, "own announcement: %s", err.text);
+		return;
+	}
+	m->sequence = a.sequence;
+	m->has_ann = true;
+	m->ann_len = (size_t)n;
+	m->ops.announce(m->user, m->sequence, m->ann, m->ann_len);
+	for (struct peer *p = next_up(m->peers); p != NULL; p = next_up(p->hh.next))
+		lm_m_send_announcement(m, p->current, m->ann, m->ann_len);
+}
+
+/* Somebody has one of ours with a greater number: from a life whose memory we lost. */
+static enum lm_verdict own_returned(struct lm_mesh *m, const uint8_t *data, size_t len)
+{
+	struct lm_announcement a;
+	enum lm_verdict v = lm_announcement_check(data, len, &m->cert, &a);
+
+	if (v == LM_TRUSTED && a.sequence > m->sequence && a.sequence < UINT64_MAX) {
+		m->sequence = a.sequence;
+		if (m->has_ann)
+			lm_m_own_announcement(m, true);
+	}
+	return v;
+}
+
+/* ------------------------------------------------- others' announcements -- */
+
+void lm_m_announcement_recheck(struct peer *p)
+{
+	if (p->ann == NULL)
+		return;
+	if (lm_announcement_check(p->ann->raw, p->ann->len, &p->cert, &p->ann->a) == LM_TRUSTED)
+		return;
+	free(p->ann);
+	p->ann = NULL;
+}
+
+static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *data, size_t len)
+{
+	struct ann *fresh = malloc(sizeof(*fresh) + len);
+	enum lm_verdict v;
+
+	if (fresh == NULL)
+		return LM_TRUSTED; /* as if it had been lost: it comes again */
+	v = lm_announcement_check(data, len, &p->cert, &fresh->a);
+	if (v != LM_TRUSTED) {
+		free(fresh);
+		return v;
+	}
+	fresh->len = len;
+	memcpy(fresh->raw, data, len);
+	free(p->ann);
+	p->ann = fresh;
+	if (p->barred != LM_TRUSTED)
+		return v;
+	lm_m_candidates(m, p);
+	if (p->listed || p->published)
+		(void)lm_m_peer_publish(m, p);
+	if (p->current == NULL)
+		lm_m_connect_again(m, p, 0);
+	return v;
+}
+
+static bool ann_allowed(struct lm_mesh *m, struct peer *p)
+{
+	p->ann_tokens += (double)lm_m_since(m, p->ann_refilled) / (double)LM_SEC * ANN_RATE;
+	if (p->ann_tokens > ANN_BURST)
+		p->ann_tokens = ANN_BURST;
+	p->ann_refilled = m->now.mono;
+	if (p->ann_tokens < 1)
+		return false;
+	p->ann_tokens -= 1;
+	return true;
+}
+
+/* from: the session that it came by, NULL for the directory. */
+enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t len,
+				  struct session *from)
+{
+	char label[LM_M_LABEL_LEN];
+	struct lm_announcement a;
+	enum lm_verdict v;
+	struct peer *p;
+	size_t body_len;
+
+	if (lm_announcement_decode(data, len, &a, &body_len) != 0) {
+		m->count.records_refused[LM_BAD_ENCODING]++;
+		return LM_BAD_ENCODING;
+	}
+	if (from != NULL && !ann_allowed(m, from->peer)) {
+		m->count.rate_limited++;
+		return LM_TRUSTED;
+	}
+	p = lm_m_peer_find(m, a.node);
+	if (p == NULL && memcmp(a.node, m->cert.node, LM_KEY_LEN) == 0) {
+		v = a.sequence > m->sequence ? own_returned(m, data, len) : LM_TRUSTED;
+	} else if (p == NULL) {
+		return LM_TRUSTED; /* a node that we do not know (yet) */
+	} else if (p->ann != NULL && a.sequence <= p->ann->a.sequence) {
+		/* The peer forgot its number in a restart: show it what is going round. */
+		if (from != NULL && p == from->peer && a.sequence < p->ann->a.sequence)
+			lm_m_send_announcement(m, from, p->ann->raw, p->ann->len);
+		return LM_TRUSTED;
+	} else {
+		v = take(m, p, data, len);
+	}
+	if (v != LM_TRUSTED) {
+		m->count.records_refused[v]++;
+		lm_m_refusal(m, "announcement of %s refused: %s",
+			     lm_m_label(p != NULL ? &p->cert : &m->cert, label),
+			     lm_verdict_text(v));
+	}
+	return v;
+}
+
+/* ------------------------------------------------------------ directory -- */
+
+/* A certificate that only the clock speaks against is kept in mind, as clocks get set. */
+static struct peer *add_listed(struct lm_mesh *m, const struct lm_cert *cert,
+			       const uint8_t hash[32], enum lm_verdict v)
+{
+	struct peer *p;
+
+	if (v != LM_TRUSTED && v != LM_EXPIRED && v != LM_NOT_YET_VALID)
+		return NULL;
+	p = lm_m_peer_new(m, cert, hash, v);
+	if (p != NULL)
+		p->listed = true;
+	return p;
+}
+
+/* A mesh that starts does not call everybody in the same moment. */
+static lm_time first_delay(struct lm_mesh *m)
+{
+	return lm_m_jitter(m, (lm_time)m->n_peers * 2 * LM_MSEC);
+}
+
+enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8_t *cert,
+			       size_t cert_len, const uint8_t *ann, size_t ann_len)
+{
+	char label[LM_M_LABEL_LEN];
+	struct lm_cert c;
+	struct peer *p;
+	uint8_t hash[32];
+	enum lm_verdict v, ann_v = LM_TRUSTED;
+	bool fresh;
+
+	lm_m_enter(m, now);
+	v = lm_m_cert_judge(m, cert, cert_len, &c, hash, &p);
+	if (v != LM_TRUSTED) {
+		m->count.records_refused[v]++;
+		lm_m_refusal(m, "record of %s refused: %s", lm_m_label(&c, label),
+			     lm_verdict_text(v));
+	} else if (memcmp(c.node, m->cert.node, LM_KEY_LEN) == 0) {
+		return ann_len > 0 ? lm_m_announcement(m, ann, ann_len, NULL) : LM_TRUSTED;
+	}
+	fresh = p == NULL;
+	if (fresh)
+		p = add_listed(m, &c, hash, v);
+	else if (v == LM_TRUSTED)
+		lm_m_peer_cert(m, p, &c, hash);
+	if (p == NULL)
+		return v;
+	if (v == LM_TRUSTED)
+		p->listed = true;
+	if (ann_len > 0)
+		ann_v = lm_m_announcement(m, ann, ann_len, NULL);
+	if (p->barred == LM_TRUSTED) {
+		if (!p->published)
+			(void)lm_m_peer_publish(m, p);
+		if (fresh)
+			lm_m_connect_again(m, p, first_delay(m));
+	}
+	lm_m_leave(m);
+	return v != LM_TRUSTED ? v : ann_v;
+}
+
+void lm_mesh_record_removed(struct lm_mesh *m, struct lm_now now, const uint8_t node[32])
+{
+	struct peer *p;
+	struct session *s, *tmp;
+
+	lm_m_enter(m, now);
+	p = lm_m_peer_find(m, node);
+	if (p == NULL)
+		return;
+	p->listed = false;
+	if (p->current == NULL) {
+		lm_m_connect_stop(m, p);
+		DL_FOREACH_SAFE(p->sessions, s, tmp)
+		if (s->state == SESSION_INIT)
+			lm_m_session_free(m, s, 0);
+	}
+	lm_m_peer_check(p);
+	lm_m_leave(m);
+}
+
+enum lm_verdict lm_mesh_revocation(struct lm_mesh *m, struct lm_now now, const uint8_t *data,
+				   size_t len)
+{
+	bool changed;
+	enum lm_verdict v;
+
+	lm_m_enter(m, now);
+	v = lm_revocations_add(&m->revocations, &m->authorities, data, len, &changed);
+	if (v != LM_TRUSTED) {
+		m->count.records_refused[v]++;
+		lm_m_refusal(m, "revocation list refused: %s", lm_verdict_text(v));
+		return v;
+	}
+	if (!changed)
+		return v;
+	lm_m_peers_judge(m);
+	m->ops.revocation(m->user, data, len);
+	lm_m_leave(m);
+	return v;
+}
+
+/* ---------------------------------------------------------- local changes -- */
+
+void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
+		   size_t n)
+{
+	lm_m_enter(m, now);
+	m->n_local = 0;
+	memset(m->wan4, 0, sizeof(m->wan4));
+	memset(m->wan6, 0, sizeof(m->wan6));
+	for (size_t i = 0; i < n && m->n_local < LM_ENDPOINTS_MAX; i++) {
+		struct lm_local_endpoint e = eps[i];
+		char at[LM_ENDPOINT_STRLEN];
+
+		e.ep.ip = lm_ip_canonical(e.ep.ip);
+		if (e.port >= LM_MESH_WAN_MAX || !lm_m_endpoint_ok(m, &e.ep)) {
+			lm_m_event(m, LM_LOG_WARN,
+				   "own endpoint %s is not announced: an overlay "
+				   "or special address",
+				   lm_endpoint_format(&e.ep, at));
+			continue;
+		}
+		m->local[m->n_local++] = e;
+		if (e.ep.ip.family == 6)
+			m->wan6[e.port] = true;
+		else
+			m->wan4[e.port] = true;
+	}
+	lm_m_own_announcement(m, false);
+	for (struct peer *p = m->peers; p != NULL; p = p->hh.next) {
+		if (p->barred != LM_TRUSTED)
+			continue;
+		if (p->current == NULL)
+			lm_m_connect_again(m, p, first_delay(m));
+		/* The port in use has gone: find another way at once. */
+		else if (!lm_m_wan_ok(m, p->path.port, &p->path.remote))
+			lm_m_connect(m, p, first_delay(m), true);
+	}
+	lm_m_leave(m);
+}
+
+int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_authorities *au,
+			const struct lm_prefix *prefixes, uint8_t n_prefixes, struct lm_error *err)
+{
+	struct lm_prefix checked[LM_PREFIXES_MAX];
+	enum lm_verdict v;
+	int rc;
+
+	lm_m_enter(m, now);
+	if (strcmp(au->mesh, m->authorities.mesh) != 0)
+		return lm_error_set(err, EINVAL, "the mesh's name cannot change in a running node");
+	v = lm_cert_recheck(&m->cert, au, NULL, m->now.wall);
+	if (v != LM_TRUSTED)
+		return lm_error_set(err, EINVAL, "own certificate: %s", lm_verdict_text(v));
+	rc = lm_m_prefixes_check(m, prefixes, n_prefixes, checked, err);
+	if (rc != 0)
+		return rc;
+	m->authorities = *au;
+	m->all_prefixes = prefixes == NULL;
+	m->n_prefixes = prefixes == NULL ? 0 : n_prefixes;
+	memcpy(m->prefixes, checked, sizeof(checked));
+	if (m->has_ann)
+		lm_m_own_announcement(m, false);
+	lm_m_peers_judge(m);
+	lm_m_leave(m);
+	return 0;
+}

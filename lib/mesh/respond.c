@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Message 1 from anybody. In order of cost: one keyed hash; under load a cookie;
+ * a token of the source's bucket; only then a Diffie-Hellman. A good message 1
+ * makes a half-open session and nothing else: it may be a replay. What the peer
+ * has now stays untouched until the first transport message (session.c).
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+#define MAC1_OFF (LM_INIT_LEN - 2 * LM_MAC_LEN)
+
+static void send_cookie(struct lm_mesh *m, const struct lm_path *to, const struct lm_msg_init *in)
+{
+	uint8_t msg[LM_COOKIE_REPLY_LEN], fresh[32], cookie[LM_COOKIE_LEN];
+	uint8_t *nonce = msg + LM_HDR_LEN + 4;
+
+	m->ops.random(m->user, fresh, sizeof(fresh));
+	lm_cookie_jar_turn(&m->jar, m->now.mono, fresh);
+	lm_cookie_make(&m->jar, &to->remote, cookie);
+	lm_msg_cookie_header(msg, in->sender_spi);
+	m->ops.random(m->user, nonce, LM_COOKIE_NONCE_LEN);
+	lm_cookie_seal(m->cookie_key, nonce, in->mac1, cookie, nonce + LM_COOKIE_NONCE_LEN);
+	m->count.cookie_sent++;
+	(void)lm_m_send(m, to, msg, sizeof(msg));
+}
+
+/* Everything that comes before a Diffie-Hellman. */
+static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len,
+		  struct lm_msg_init *in)
+{
+	if (lm_msg_init_decode(data, len, in) != 0) {
+		m->count.malformed++;
+		return false;
+	}
+	if (!lm_mac1_ok(m->mac1_key, data, MAC1_OFF)) {
+		m->count.mac1_bad++;
+		return false;
+	}
+	if (lm_rate_count(&m->rate, m->now.mono) > m->handshake_limit &&
+	    !lm_mac2_ok(&m->jar, &from->remote, data, MAC1_OFF)) {
+		send_cookie(m, from, in);
+		return false;
+	}
+	if (!lm_ratelimit_take(m->sources, m->now.mono, &from->remote.ip)) {
+		m->count.rate_limited++;
+		return false;
+	}
+	return true;
+}
+
+static bool ephemeral_seen(struct peer *p, const uint8_t e[32])
+{
+	for (unsigned i = 0; i < p->n_ephemerals; i++)
+		if (memcmp(p->ephemerals[i], e, LM_M_EPHEMERAL_LEN) == 0)
+			return true;
+	memcpy(p->ephemerals[p->next_ephemeral], e, LM_M_EPHEMERAL_LEN);
+	p->next_ephemeral = (uint8_t)((p->next_ephemeral + 1) % LM_M_EPHEMERALS);
+	if (p->n_ephemerals < LM_M_EPHEMERALS)
+		p->n_ephemerals++;
+	return false;
+}
+
+/* The peer that sent message 1, made when it is new; NULL: refused and counted. */
+static struct peer *initiator_of(struct lm_mesh *m, const struct lm_path *from,
+				 const struct lm_noise *noise, const struct lm_hello *h,
+				 struct lm_cert *cert, uint8_t hash[32])
+{
+	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
+	uint8_t x_public[32];
+	struct peer *p;
+	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, hash, &p);
+
+	if (v == LM_TRUSTED && (lm_identity_x_public(cert->node, x_public) != 0 ||
+				memcmp(x_public, noise->rs, sizeof(x_public)) != 0 ||
+				memcmp(cert->node, m->cert.node, LM_KEY_LEN) == 0))
+		v = LM_WRONG_NODE;
+	if (v != LM_TRUSTED) {
+		m->count.cert_refused[v]++;
+		lm_m_refusal(m, "handshake from %s at %s refused: %s", lm_m_label(cert, label),
+			     lm_endpoint_format(&from->remote, at), lm_verdict_text(v));
+		return NULL;
+	}
+	if (p == NULL)
+		p = lm_m_peer_new(m, cert, hash, LM_TRUSTED);
+	else if (p->barred != LM_TRUSTED)
+		lm_m_peer_cert(m, p, cert, hash);
+	return p != NULL && p->barred == LM_TRUSTED ? p : NULL;
+}
+
+/* A peer may replace its own half-open sessions; nobody's flood takes those of others. */
+static bool half_open_room(struct lm_mesh *m, struct peer *p)
+{
+	unsigned n;
+	struct session *oldest = lm_m_session_oldest(p, SESSION_HALF, &n);
+
+	if (n < LM_M_HALF_OPEN_PEER && m->n_half_open < m->max_half_open)
+		return true;
+	m->count.half_open_full++;
+	if (oldest == NULL)
+		return false;
+	lm_m_session_free(m, oldest, 0);
+	return true;
+}
+
+static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
+		   const struct lm_path *to)
+{
+	uint8_t msg[LM_RESP_MAX], payload[LM_RESP_MAX], mac1_key[32];
+	size_t room = LM_RESP_MAX - LM_RESP_NOISE_OFF - LM_NOISE_MSG2_OVERHEAD - 2 * LM_MAC_LEN;
+	struct lm_noise_keys keys;
+	size_t mac1_off;
+	int n = lm_m_hello(m, s, payload, room, 0);
+
+	lm_msg_resp_header(msg, s->slot.spi, s->remote_spi);
+	if (n < 0 || lm_noise_write(noise, payload, (size_t)n, msg + LM_RESP_NOISE_OFF) != 0)
+		return false;
+	mac1_off = LM_RESP_NOISE_OFF + LM_NOISE_MSG2_OVERHEAD + (size_t)n;
+	lm_mac1_key(s->peer->x_public, mac1_key);
+	lm_mac1(mac1_key, msg, mac1_off, msg + mac1_off);
+	memset(msg + mac1_off + LM_MAC_LEN, 0, LM_MAC_LEN);
+	if (lm_noise_split(noise, &keys) != 0)
+		return false;
+	memcpy(s->send, keys.send, sizeof(s->send));
+	memcpy(s->recv, keys.recv, sizeof(s->recv));
+	memcpy(s->esp_root, keys.esp_root, sizeof(s->esp_root));
+	explicit_bzero(&keys, sizeof(keys));
+	return lm_m_send(m, to, msg, mac1_off + 2 * LM_MAC_LEN);
+}
+
+static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
+		      struct lm_noise *noise, const struct lm_hello *h, const struct lm_cert *cert,
+		      const uint8_t hash[32])
+{
+	struct session *s = lm_m_session_new(m, p, SESSION_HALF);
+
+	if (s == NULL)
+		return;
+	s->remote_spi = h->spi_base;
+	s->lanes_in = h->lanes;
+	s->path = *from;
+	memcpy(s->cert_hash, hash, sizeof(s->cert_hash));
+	s->cert = malloc(sizeof(*s->cert));
+	if (s->cert != NULL)
+		*s->cert = *cert;
+	if (s->cert == NULL || !answer(m, s, noise, from))
+		lm_m_session_free(m, s, 0);
+}
+
+void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
+{
+	uint8_t e[32], payload[LM_INIT_PAYLOAD_LEN], hash[32];
+	struct lm_msg_init in;
+	struct lm_noise noise;
+	struct lm_hello h;
+	struct lm_cert cert;
+	struct peer *p;
+
+	if (!admit(m, from, data, len, &in))
+		return;
+	m->count.dh++;
+	m->ops.random(m->user, e, sizeof(e));
+	lm_noise_init(&noise, false, m->id->x_secret, m->id->x_public, e, NULL, m->psk, m->prologue,
+		      m->prologue_len);
+	explicit_bzero(e, sizeof(e));
+	if (lm_noise_read(&noise, in.noise, LM_INIT_NOISE_LEN, payload) != 0) {
+		m->count.handshake_bad++;
+	} else if (lm_hello_decode(payload, sizeof(payload), &h) != 0 ||
+		   h.spi_base != in.sender_spi) {
+		m->count.malformed++;
+	} else {
+		p = initiator_of(m, from, &noise, &h, &cert, hash);
+		if (p != NULL && ephemeral_seen(p, noise.re))
+			m->count.replayed++;
+		else if (p != NULL && half_open_room(m, p))
+			half_open(m, p, from, &noise, &h, &cert, hash);
+		if (p != NULL)
+			lm_m_peer_check(p);
+	}
+	lm_noise_wipe(&noise);
+}
