@@ -20,8 +20,6 @@
 
 #include <lanemesh/trust.h>
 
-#define LM_COORD_PROLOGUE "lanemesh-coord 1"
-
 /* ======================================================= directory cache == */
 
 /*

@@ -36,6 +36,10 @@ enum lm_demux lm_demux(const uint8_t *payload, size_t len);
 /*
  * Common header: 4 zero bytes, type, 3 zero bytes. Fixed sizes include it.
  */
+/* Prologue of the handshake, and of that of the coordinator link: this, a zero byte, mesh id. */
+#define LM_PROLOGUE	  "lanemesh 1"
+#define LM_COORD_PROLOGUE "lanemesh-coord 1"
+
 enum lm_msg_type {
 	LM_MSG_INIT = 1,      /* handshake message 1 */
 	LM_MSG_RESP = 2,      /* handshake message 2 */
