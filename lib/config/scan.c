@@ -2,8 +2,9 @@
 /*
  * A look over the text before libconfig sees it. libconfig 1.5 wraps integers
  * that do not fit, drops "\x00", takes an unterminated comment for the end,
- * follows @include to any file, and gives no line for a bracket left open. Each
- * of these is refused here, with its line; nesting is bounded.
+ * follows @include to any file, leaks a text that stands in a wrong place, and
+ * gives no line for a bracket left open. Each of these is refused here, with its
+ * line; nesting is bounded.
  */
 #include "option.h"
 
@@ -15,6 +16,7 @@ struct scan {
 	const char *p, *end;
 	unsigned line;
 	unsigned depth;
+	char before; /* last character of the token before, '\0' at the start */
 	struct {
 		char close;
 		unsigned line;
@@ -26,8 +28,19 @@ static int fail(const struct scan *s, unsigned line, const char *what)
 	return lm_error_set(s->c->err, EINVAL, "%s:%u: %s", s->c->file, line, what);
 }
 
+/* May a text stand here? Where it may not, libconfig's parser leaks it. */
+static bool text_expected(const struct scan *s)
+{
+	if (s->before == ',')
+		return s->depth > 0 && s->open[s->depth - 1].close != '}';
+	return s->before != '\0' && strchr("=:([\"", s->before) != NULL;
+}
+
 static int scan_string(struct scan *s)
 {
+	if (!text_expected(s))
+		return fail(s, s->line,
+			    "text where a name should be; settings are written as name = value;");
 	for (s->p++; s->p < s->end && *s->p != '"'; s->p++) {
 		if (*s->p == '\n')
 			break;
@@ -96,52 +109,63 @@ static int scan_bracket(struct scan *s)
 	return 0;
 }
 
+/* Skips blanks and comments; false at the end or with *rc set. */
+static bool skip_blanks(struct scan *s, int *rc)
+{
+	while (*rc == 0 && s->p < s->end) {
+		bool two = s->end - s->p >= 2;
+
+		if (*s->p == '#' || (two && s->p[0] == '/' && s->p[1] == '/')) {
+			while (s->p < s->end && *s->p != '\n')
+				s->p++;
+		} else if (two && s->p[0] == '/' && s->p[1] == '*') {
+			*rc = scan_block_comment(s);
+		} else if (*s->p != '\0' && strchr(" \t\r\n", *s->p) != NULL) {
+			s->line += *s->p++ == '\n';
+		} else {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int scan_token(struct scan *s)
 {
 	unsigned char ch = (unsigned char)*s->p;
 
 	if (ch == '"')
 		return scan_string(s);
-	if (ch == '#' || (ch == '/' && s->end - s->p >= 2 && s->p[1] == '/')) {
-		while (s->p < s->end && *s->p != '\n')
-			s->p++;
-		return 0;
-	}
-	if (ch == '/' && s->end - s->p >= 2 && s->p[1] == '*')
-		return scan_block_comment(s);
 	if (isdigit(ch))
 		return scan_number(s);
 	if (isalpha(ch) || ch == '*') {
-		while (s->p < s->end &&
-		       (isalnum((unsigned char)*s->p) || strchr("-_*", *s->p) != NULL) &&
-		       *s->p != '\0')
+		while (s->p < s->end && *s->p != '\0' &&
+		       (isalnum((unsigned char)*s->p) || strchr("-_*", *s->p) != NULL))
 			s->p++;
 		return 0;
 	}
-	if (ch == '\0' || strchr("{}()[]", ch) == NULL) {
-		if (ch == '@')
-			return fail(s, s->line,
-				    "@include is not supported; put everything into one file");
-		if (ch == '\0' || strchr(" \t\r\n=:;,+-.", ch) == NULL)
-			return fail(s, s->line,
-				    "character that no setting can have here; texts stand in \"\"");
-		s->line += ch == '\n';
-		s->p++;
-		return 0;
-	}
-	return scan_bracket(s);
+	if (ch == '@')
+		return fail(s, s->line, "@include is not supported; put everything into one file");
+	if (ch != '\0' && strchr("{}()[]", ch) != NULL)
+		return scan_bracket(s);
+	if (ch == '\0' || strchr("=:;,+-.", ch) == NULL)
+		return fail(s, s->line,
+			    "character that no setting can have here; texts stand in \"\"");
+	s->p++;
+	return 0;
 }
 
 int lm_scan(struct lm_cfg *c, const char *text, size_t len)
 {
 	struct scan s = {.c = c, .p = text, .end = text + len, .line = 1};
-	int rc;
+	int rc = 0;
 
-	while (s.p < s.end) {
+	while (skip_blanks(&s, &rc)) {
 		rc = scan_token(&s);
-		if (rc != 0)
-			return rc;
+		if (rc == 0)
+			s.before = s.p[-1];
 	}
+	if (rc != 0)
+		return rc;
 	if (s.depth > 0)
 		return lm_error_set(c->err, EINVAL,
 				    "%s:%u: bracket is never closed; add the missing '%c'", c->file,
