@@ -10,6 +10,14 @@ static const struct lm_mac mac_a = {{2, 0, 0, 0, 0, 1}}, mac_b = {{2, 0, 0, 0, 0
 static struct lm_outer outer4, outer6;
 static struct lm_aead *aead;
 
+static uint32_t be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return ntohl(v);
+}
+
 /* A descriptor around len bytes at room + LM_ESP_HEADROOM, with exactly the room promised. */
 static struct lm_esp_tx tx_at(uint8_t *room, struct pair *p, const struct lm_outer *o, uint32_t len,
 			      uint8_t next)
@@ -73,10 +81,10 @@ static void round_trip(struct pair *p, const struct lm_outer *o, uint32_t len, u
 	/* RFC 4303 header, then the number again as 64-bit IV. */
 	r = (struct lm_esp_rx){
 	    .sa = &p->in, .data = t.data + o->hdr_len, .len = t.len - o->hdr_len};
-	assert_int_equal(ntohl(*(uint32_t *)(void *)r.data), p->in.spi);
-	assert_int_equal(ntohl(*(uint32_t *)(void *)(r.data + 4)), seq);
-	assert_int_equal(ntohl(*(uint32_t *)(void *)(r.data + 8)), 0);
-	assert_int_equal(ntohl(*(uint32_t *)(void *)(r.data + 12)), seq);
+	assert_int_equal(be32(r.data), p->in.spi);
+	assert_int_equal(be32(r.data + 4), seq);
+	assert_int_equal(be32(r.data + 8), 0);
+	assert_int_equal(be32(r.data + 12), seq);
 	if (len >= 8)
 		assert_memory_not_equal(r.data + 16, inner, len);
 
