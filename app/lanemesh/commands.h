@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every command, each in the file of its name. */
+#ifndef APP_LANEMESH_COMMANDS_H
+#define APP_LANEMESH_COMMANDS_H
+
+#include "cli.h"
+
+extern const struct cli_command cli_authority_create;
+extern const struct cli_command cli_inspect;
+extern const struct cli_command cli_keygen;
+extern const struct cli_command cli_revoke;
+extern const struct cli_command cli_sign;
+
+#endif
