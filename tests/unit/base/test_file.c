@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -134,13 +137,73 @@ static void failures_keep_the_old(void **state)
 	assert_non_null(strstr(err.text, "/nonexistent/x"));
 }
 
+/* No room for all of it: an error, the old content, nothing left behind. */
+static void no_room(void **state)
+{
+	struct rlimit was, tight;
+	struct lm_error err;
+	char big[5000];
+	int rc;
+
+	(void)state;
+	memset(big, 'b', sizeof(big));
+	assert_int_equal(lm_file_replace(path, "old", 3, 0600, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	tight = was;
+	tight.rlim_cur = 4096;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	rc = lm_file_replace(path, big, sizeof(big), 0600, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_int_equal(rc, -EFBIG);
+	assert_non_null(strstr(err.text, path));
+	expect_content("old");
+	assert_int_equal(access(tmp, F_OK), -1);
+}
+
+static void write_for_ever(void)
+{
+	static char data[2][20000];
+
+	memset(data[0], 'x', sizeof(data[0]));
+	memset(data[1], 'y', sizeof(data[1]));
+	for (unsigned i = 0;; i++)
+		if (lm_file_replace(path, data[i & 1], sizeof(data[0]), 0600, NULL) != 0)
+			_exit(1);
+}
+
+/* A writer killed at any moment leaves one whole version or the other, and no debris that stops
+ * the next one (FAULTS row 26). */
+static void killed_writers(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		int status;
+		pid_t pid = fork();
+		uint8_t *data;
+		size_t len;
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			write_for_ever();
+		usleep(1000 * (i % 10) + 777 * i);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status)); /* it had not given up by itself */
+		assert_int_equal(lm_file_read(path, 20000, &data, &len, NULL), 0);
+		assert_true(len == 20000 || len == 3); /* 3: killed before its first */
+		for (size_t k = 1; k < len && len == 20000; k++)
+			assert_int_equal(data[k], data[0]);
+		free(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(replace_and_read),
-	    cmocka_unit_test(read_limits),
-	    cmocka_unit_test(leftover),
-	    cmocka_unit_test(failures_keep_the_old),
+	    cmocka_unit_test(replace_and_read), cmocka_unit_test(read_limits),
+	    cmocka_unit_test(leftover),		cmocka_unit_test(failures_keep_the_old),
+	    cmocka_unit_test(no_room),		cmocka_unit_test(killed_writers),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

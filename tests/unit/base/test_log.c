@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,12 +68,36 @@ static void names(void **state)
 	assert_int_equal(lm_log_level_parse("", &l), -EINVAL);
 }
 
+/* What the sink writes when the process's stderr is a file. */
+static void to_stderr(void **state)
+{
+	FILE *f = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char text[200] = {0};
+	struct lm_log log = {.level = LM_LOG_DEBUG, .sink = lm_log_stderr};
+
+	(void)state;
+	assert_true(f != NULL && saved >= 0);
+	assert_true(dup2(fileno(f), STDERR_FILENO) >= 0);
+	lm_log(&log, LM_LOG_WARN, "for people");
+	log.user = &log;
+	lm_log(&log, LM_LOG_ERROR, "for %s", "journald");
+	lm_log(&log, LM_LOG_DEBUG, "detail");
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	rewind(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	assert_string_equal(text, "warn: for people\n<3>for journald\n<7>detail\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(levels),
 	    cmocka_unit_test(foreign_text),
 	    cmocka_unit_test(names),
+	    cmocka_unit_test(to_stderr),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
