@@ -18,7 +18,7 @@
 struct lm_eal_config {
 	const char *instance; /* file prefix "lanemesh-<instance>": one for each process */
 	unsigned workers;     /* 1..64 */
-	const int *cpus;      /* one for each worker, may repeat; NULL: spread over those allowed */
+	const int *cpus;      /* one for each worker, may repeat; NULL: bound to none */
 	enum lm_hugepages hugepages;
 	unsigned memory_mb; /* DPDK's memory; 0 = default */
 	/* devargs of every port: the PCI bus is only scanned when one needs it. Borrowed. */
@@ -36,6 +36,7 @@ struct lm_eal {
 	/* Worker i runs on lcore lcore[i], bound to cpu[i] (-1: any allowed one). */
 	unsigned lcore[LM_EAL_WORKERS_MAX];
 	int cpu[LM_EAL_WORKERS_MAX];
+	void *log; /* private */
 };
 
 #define LM_EAL_MEMORY_DEFAULT 256 /* MB; only what is touched is used without hugepages */
@@ -45,8 +46,8 @@ struct lm_eal {
  * 0 or -errno with err naming the cure. */
 int lm_eal_start(const struct lm_eal_config *cfg, struct lm_eal *out,
 		 struct lm_error *err) LM_MUST_CHECK;
-/* After all ports are closed. Removes the run-time files. */
-void lm_eal_stop(void);
+/* After all ports are closed and workers have returned. Removes DPDK's run-time files. */
+void lm_eal_stop(struct lm_eal *eal);
 
 /* --------------------------------------------------------------- buffers -- */
 
@@ -109,8 +110,8 @@ bool lm_port_link_up(const struct lm_port *p);
 bool lm_port_is_hardware(const struct lm_port *p);
 
 struct lm_port_offloads {
-	bool rx_ip4_csum; /* a wrong IPv4 header checksum is marked in the mbuf */
-	bool tx_ip4_csum; /* the device fills the IPv4 header checksum on request */
+	bool rx_ip4_csum; /* IPv4 header checksums are checked: RTE_MBUF_F_RX_IP_CKSUM_* are set */
+	bool fast_free;	  /* sent mbufs must be of the port's pool, with reference count 1 */
 };
 struct lm_port_offloads lm_port_offloads(const struct lm_port *p);
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef LM_PORT_INTERNAL_H
+#define LM_PORT_INTERNAL_H
+
+#include <lanemesh/port.h>
+
+#define LM_RX_DESC    1024u
+#define LM_TX_DESC    1024u
+#define LM_POOL_CACHE 256u
+#define LM_PORT_BURST 64u
+
+struct lm_port {
+	uint16_t id, queues, mtu;
+	uint64_t owner;	   /* DPDK's mark that the device is in use; 0 = not ours */
+	unsigned if_index; /* of the kernel interface under a software device, or 0 */
+	bool hardware;
+	struct lm_mac mac;
+	struct lm_port_offloads offloads;
+	char driver[32];
+	char name[32];
+};
+
+/* ----------------------------------------------------------- devargs.c -- */
+
+#define LM_AF_PACKET "net_af_packet"
+
+/* Is it on the PCI bus: [pci:][domain:]bus:device.function[,options]? */
+bool lm_devargs_is_pci(const char *devargs);
+/* The device's name: what stands before the first comma, without "bus:". -EINVAL: does not fit. */
+int lm_devargs_name(const char *devargs, char *out, size_t cap) LM_MUST_CHECK;
+/* devargs as DPDK gets them: net_af_packet's queues and frame size added unless they are there.
+ * -EINVAL: does not fit; -EMSGSIZE: frame and block size there do not fit the MTU or
+ * each other. */
+int lm_devargs_complete(const char *devargs, unsigned workers, uint16_t mtu, char *out,
+			size_t cap) LM_MUST_CHECK;
+
+/* ---------------------------------------------------------- eal_args.c -- */
+
+#define LM_EAL_ARGS_MAX (32 + 2 * LM_CONFIG_PORTS_MAX)
+struct lm_eal_args {
+	int n;
+	char *v[LM_EAL_ARGS_MAX + 1]; /* owned; NULL behind the last */
+};
+/* allowed: CPUs of this process, ascending. Fills *out's lcores, cpus, pci. 0 or -errno. */
+int lm_eal_args_build(const struct lm_eal_config *cfg, const int *allowed, unsigned n_allowed,
+		      bool hugepages, struct lm_eal *out, struct lm_eal_args *args,
+		      struct lm_error *err) LM_MUST_CHECK;
+void lm_eal_args_free(struct lm_eal_args *args);
+
+/* --------------------------------------------------------- hugepages.c -- */
+
+/* Free huge pages of sizes that a hugetlbfs is mounted for, in MB. sys: "/sys/kernel/mm/hugepages",
+ * mounts: "/proc/mounts" (other paths in tests). *mounted: is there any such mount? */
+uint64_t lm_hugepages_free_mb(const char *sys, const char *mounts, bool *mounted);
+
+/* ----------------------------------------------------------- eal_log.c -- */
+
+/* DPDK's log becomes lines of log, until stopped. NULL when out of memory. */
+void *lm_eal_log_start(const struct lm_log *log);
+/* The last error that DPDK reported, "" when none; for messages. */
+const char *lm_eal_log_last_error(const void *eal_log);
+void lm_eal_log_stop(void *eal_log);
+
+#endif
