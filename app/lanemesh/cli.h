@@ -77,6 +77,8 @@ int cli_fail(const struct lm_error *err);
 int cli_print(const struct cli *cli, json_t *object) LM_MUST_CHECK;
 /* Prints one line. Returns as cli_print. */
 int cli_print_line(const char *text) LM_MUST_CHECK;
+/* What a command returns after printing by itself: CLI_OK, or CLI_FAILED when stdout is broken. */
+int cli_flush(void) LM_MUST_CHECK;
 
 /* values.c: option values. 0 or -EINVAL with err. */
 int cli_number(const char *text, uint64_t min, uint64_t max, uint64_t *out,

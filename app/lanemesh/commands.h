@@ -6,9 +6,17 @@
 #include "cli.h"
 
 extern const struct cli_command cli_authority_create;
+extern const struct cli_command cli_check_config;
+extern const struct cli_command cli_drops;
 extern const struct cli_command cli_inspect;
 extern const struct cli_command cli_keygen;
+extern const struct cli_command cli_peers;
+extern const struct cli_command cli_ping;
+extern const struct cli_command cli_reload;
 extern const struct cli_command cli_revoke;
+extern const struct cli_command cli_routes;
+extern const struct cli_command cli_sa;
 extern const struct cli_command cli_sign;
+extern const struct cli_command cli_status;
 
 #endif

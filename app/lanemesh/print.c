@@ -72,7 +72,7 @@ static void print_table(json_t *object)
 	}
 }
 
-static int flush(void)
+int cli_flush(void)
 {
 	struct lm_error err;
 
@@ -85,7 +85,7 @@ static int flush(void)
 int cli_print_line(const char *text)
 {
 	puts(text);
-	return flush();
+	return cli_flush();
 }
 
 int cli_print(const struct cli *cli, json_t *object)
@@ -103,5 +103,5 @@ int cli_print(const struct cli *cli, json_t *object)
 		print_table(object);
 	}
 	json_decref(object);
-	return flush();
+	return cli_flush();
 }

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The loop, start and stop. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PUNT_BURST	  256
+#define ERRORS_PER_SECOND 1000
+
+struct lm_now lm_control_now(const struct lm_control *c)
+{
+	struct timespec ts;
+	int64_t wall = (int64_t)time(NULL);
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (struct lm_now){.mono = (lm_time)ts.tv_sec * LM_SEC + (lm_time)ts.tv_nsec,
+			       .wall = wall > c->wall_floor ? wall : c->wall_floor};
+}
+
+static void on_mesh_timer(uv_timer_t *t)
+{
+	struct lm_control *c = t->data;
+
+	lm_mesh_tick(c->mesh, lm_control_now(c));
+	lm_control_rearm(c);
+}
+
+void lm_control_rearm(struct lm_control *c)
+{
+	lm_time due = lm_mesh_next(c->mesh), now = lm_control_now(c).mono;
+	/* Rounded up: a timer that fires just before its time would spin. */
+	lm_time ms = due <= now ? 0 : (due - now + LM_MSEC - 1) / LM_MSEC;
+
+	if (due == LM_TIME_NEVER)
+		(void)uv_timer_stop(&c->mesh_timer);
+	else
+		(void)uv_timer_start(&c->mesh_timer, on_mesh_timer, ms, 0);
+}
+
+static void on_dp(uv_poll_t *h, int status, int events)
+{
+	struct lm_control *c = h->data;
+
+	(void)status;
+	(void)events;
+	/* A flood leaves room for the rest of the loop: what is left makes the fd readable again.
+	 */
+	(void)lm_dp_poll(c->dp, PUNT_BURST, lm_control_punt, c);
+	lm_control_rearm(c);
+}
+
+static void on_netlink(uv_poll_t *h, int status, int events)
+{
+	struct lm_control *c = h->data;
+
+	(void)status;
+	(void)events;
+	lm_nl_read(c->nl);
+	lm_control_local(c);
+	lm_control_rearm(c);
+}
+
+static void on_metrics(uv_poll_t *h, int status, int events)
+{
+	struct lm_control *c = h->data;
+
+	(void)status;
+	(void)events;
+	lm_metrics_http_run(c->metrics);
+}
+
+static void report_usage(struct lm_control *c, struct lm_now now)
+{
+	struct lm_peer_info p;
+	struct lm_dp_usage u;
+
+	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, &p); i = p.index + 1)
+		if (p.state == LM_PEER_UP && lm_dp_usage(c->dp, p.session, &u) == 0)
+			lm_mesh_usage(c->mesh, now, p.session, u.last_rx, u.highest_seq);
+}
+
+static void on_second(uv_timer_t *t)
+{
+	struct lm_control *c = t->data;
+	struct lm_now now = lm_control_now(c);
+
+	c->errors_left = ERRORS_PER_SECOND;
+	report_usage(c, now);
+	lm_neigh_tick(c, now.mono);
+	lm_directory_expire(c->directory, now.wall);
+	lm_state_save(c);
+	if (c->metrics != NULL)
+		lm_metrics_http_run(c->metrics);
+	lm_control_rearm(c);
+}
+
+static void on_signal(uv_signal_t *s, int signum)
+{
+	struct lm_control *c = s->data;
+	struct lm_error err;
+
+	if (signum == SIGHUP) {
+		if (lm_control_reload(c, &err) != 0)
+			lm_log(&c->log, LM_LOG_WARN, "going on with the config from before");
+		return;
+	}
+	c->stopping = true;
+	uv_stop(&c->loop);
+}
+
+/* ------------------------------------------------ questions of threads -- */
+
+struct lm_query {
+	struct lm_query *next;
+	const char *what;
+	char *answer;
+	struct lm_error err;
+	bool done;
+	uv_cond_t ready;
+};
+
+static void on_query(uv_async_t *a)
+{
+	struct lm_control *c = a->data;
+
+	uv_mutex_lock(&c->query_lock);
+	while (c->queries != NULL) {
+		struct lm_query *q = c->queries;
+		struct json_t *o = lm_report(c, q->what, &q->err);
+
+		c->queries = q->next;
+		q->answer = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+		json_decref(o);
+		q->done = true;
+		uv_cond_signal(&q->ready);
+	}
+	uv_mutex_unlock(&c->query_lock);
+}
+
+char *lm_control_query(struct lm_control *c, const char *what, struct lm_error *err)
+{
+	struct lm_query q = {.what = what};
+	int rc = 0;
+
+	if (uv_cond_init(&q.ready) != 0)
+		return NULL;
+	uv_mutex_lock(&c->query_lock);
+	q.next = c->queries;
+	c->queries = &q;
+	(void)uv_async_send(&c->query_async);
+	while (!q.done && rc == 0)
+		rc = uv_cond_timedwait(&q.ready, &c->query_lock, 2 * LM_SEC);
+	if (!q.done) {
+		struct lm_query **at = &c->queries;
+
+		while (*at != &q)
+			at = &(*at)->next;
+		*at = q.next;
+		(void)lm_error_set(&q.err, ETIMEDOUT, "the control thread does not answer");
+	}
+	uv_mutex_unlock(&c->query_lock);
+	uv_cond_destroy(&q.ready);
+	if (q.answer == NULL && err != NULL)
+		*err = q.err;
+	return q.answer;
+}
+
+/* --------------------------------------------------------------- start -- */
+
+static int take_lock(struct lm_control *c, struct lm_error *err)
+{
+	char path[96];
+
+	if (mkdir(LM_RUN_DIR, 0755) != 0 && errno != EEXIST)
+		return lm_error_set(err, errno, LM_RUN_DIR ": cannot create: %s; run as root",
+				    strerror(errno));
+	(void)snprintf(path, sizeof(path), LM_RUN_DIR "/%s.lock", c->cfg->instance);
+	c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock < 0)
+		return lm_error_set(err, errno, "%s: %s", path, strerror(errno));
+	if (flock(c->lock, LOCK_EX | LOCK_NB) != 0)
+		return lm_error_set(err, EBUSY,
+				    "instance '%s' is running already; stop it, or "
+				    "choose another name with -i",
+				    c->cfg->instance);
+	return 0;
+}
+
+static int load_own_cert(struct lm_control *c, struct lm_error *err)
+{
+	struct lm_cert cert;
+	size_t body;
+	int rc =
+	    lm_armor_read(c->cfg->certificate, LM_LABEL_CERT, NULL, &c->cert, &c->cert_len, err);
+
+	if (rc == 0 && lm_cert_decode(c->cert, c->cert_len, &cert, &body) == 0)
+		/* The authority's word that this moment has passed (FAULTS row 16: 1970 at boot).
+		 */
+		c->wall_floor = cert.not_before;
+	return rc;
+}
+
+void lm_control_raise_floor(void *user, const uint8_t *data, size_t len)
+{
+	struct lm_control *c = user;
+	struct lm_revocation list;
+	size_t body;
+
+	if (lm_revocation_decode(data, len, &list, &body) == 0 && list.issued > c->wall_floor)
+		c->wall_floor = list.issued;
+}
+
+static void start_dp_config(const struct lm_control *c, struct lm_dp_config *dc,
+			    struct lm_dp_port_config ports[LM_CONFIG_PORTS_MAX],
+			    int cpus[LM_CONFIG_WORKERS_MAX])
+{
+	const struct lm_config *cfg = c->cfg;
+
+	for (unsigned i = 0; i < cfg->n_ports; i++) {
+		const struct lm_config_port *p = &cfg->ports[i];
+
+		ports[i] = (struct lm_dp_port_config){
+		    .name = p->name,
+		    .role = p->role == LM_PORT_ROLE_WAN ? LM_DP_WAN : LM_DP_LAN,
+		    .device = p->device,
+		    .mtu = p->mtu,
+		    .has_mac = p->has_mac,
+		    .mac = p->mac,
+		    .udp_port = p->udp_port,
+		    .n_accept_tcp = p->n_accept_tcp,
+		    .n_accept_udp = p->n_accept_udp,
+		};
+		memcpy(ports[i].accept_tcp, p->accept_tcp, sizeof(p->accept_tcp));
+		memcpy(ports[i].accept_udp, p->accept_udp, sizeof(p->accept_udp));
+	}
+	for (unsigned i = 0; i < cfg->workers.n_cpus; i++)
+		cpus[i] = cfg->workers.cpus[i];
+	*dc = (struct lm_dp_config){
+	    .instance = cfg->instance,
+	    .workers = cfg->workers.count,
+	    .cpus = cfg->workers.n_cpus > 0 ? cpus : NULL,
+	    .idle_poll = cfg->workers.idle == LM_IDLE_POLL,
+	    .hugepages = cfg->memory.hugepages,
+	    .memory_mb = cfg->memory.size_mb,
+	    .mbufs = cfg->memory.mbufs,
+	    .aead = cfg->aead[0] != '\0' ? cfg->aead : NULL,
+	    .max_peers = cfg->max_peers,
+	    .ports = ports,
+	    .n_ports = cfg->n_ports,
+	    .log = &c->log,
+	};
+}
+
+static int start_dp(struct lm_control *c, struct lm_error *err)
+{
+	struct lm_dp_port_config ports[LM_CONFIG_PORTS_MAX];
+	struct lm_dp_config dc;
+	int cpus[LM_CONFIG_WORKERS_MAX];
+
+	start_dp_config(c, &dc, ports, cpus);
+	return lm_dp_create(&dc, &c->dp, err);
+}
+
+static int read_psk(const char *path, uint8_t out[32], struct lm_error *err)
+{
+	struct stat st;
+	uint8_t *data;
+	size_t len;
+	int rc;
+
+	if (path[0] == '\0')
+		return 0;
+	if (stat(path, &st) == 0 && (st.st_mode & 077) != 0)
+		return lm_error_set(err, EPERM, "%s: others may read this secret; chmod 600 it",
+				    path);
+	rc = lm_file_read(path, 128, &data, &len, err);
+	if (rc != 0)
+		return rc;
+	if (len == 65 && data[64] == '\n')
+		data[64] = '\0';
+	rc = lm_unhex((char *)data, out, 32);
+	explicit_bzero(data, len);
+	free(data);
+	return rc == 0 ? 0
+		       : lm_error_set(err, EINVAL,
+				      "%s:1: not a pre-shared key; write 64 hex "
+				      "digits, e.g. from `openssl rand -hex 32`",
+				      path);
+}
+
+static int start_mesh(struct lm_control *c, struct lm_error *err)
+{
+	const struct lm_config *cfg = c->cfg;
+	struct lm_mesh_config mc = {
+	    .identity = c->id,
+	    .cert = c->cert,
+	    .cert_len = c->cert_len,
+	    .authorities = c->authorities,
+	    .lanes = cfg->workers.count,
+	    .max_peers = cfg->max_peers,
+	    .handshake_limit = cfg->handshake_limit,
+	    .announce_sequence = lm_state_sequence(c),
+	    .prefixes = cfg->n_prefixes > 0 ? cfg->prefixes : NULL,
+	    .n_prefixes = cfg->n_prefixes,
+	    .timers = lm_mesh_timers_default(),
+	    .log = &c->log,
+	};
+	int rc = read_psk(cfg->psk_file, mc.psk, err);
+
+	if (rc != 0)
+		return rc;
+	mc.timers.rekey = cfg->timers.rekey_s * LM_SEC;
+	mc.timers.reject = mc.timers.rekey * 3 / 2;
+	mc.timers.keepalive = cfg->timers.keepalive_s * LM_SEC;
+	c->mesh = lm_mesh_new(&mc, &lm_control_mesh_ops, c, lm_control_now(c), err);
+	explicit_bzero(mc.psk, sizeof(mc.psk));
+	return c->mesh == NULL ? -EINVAL : 0;
+}
+
+/* What this site may send: the certificate says so. */
+static int publish_own(struct lm_control *c, struct lm_error *err)
+{
+	const struct lm_cert *own = lm_mesh_own_cert(c->mesh);
+	struct lm_prefix p[LM_DP_PREFIXES_MAX];
+	unsigned n = 0;
+	int rc;
+
+	for (unsigned i = 0; i < own->n_prefixes; i++)
+		p[n++] = own->prefixes[i];
+	for (unsigned i = 0; i < own->n_overlays; i++)
+		p[n++] = lm_prefix_of(&own->overlays[i], lm_ip_bits(&own->overlays[i]));
+	rc = lm_dp_own_set(c->dp, p, n);
+	return rc == 0 ? 0 : lm_error_set(err, -rc, "no memory for own prefixes");
+}
+
+static void learn_record(void *user, const struct lm_directory_record *r)
+{
+	struct lm_control *c = user;
+
+	(void)lm_mesh_record(c->mesh, lm_control_now(c), r->cert, r->cert_len, r->ann, r->ann_len);
+}
+
+struct lists {
+	struct lm_control *c;
+	unsigned n;
+	struct {
+		uint8_t *data;
+		size_t len;
+	} of[LM_AUTHORITIES_MAX];
+};
+
+static void copy_list(void *user, const uint8_t *data, size_t len)
+{
+	struct lists *ls = user;
+	uint8_t *copy = ls->n < LM_ARRAY_SIZE(ls->of) ? malloc(len) : NULL;
+
+	if (copy == NULL)
+		return;
+	memcpy(copy, data, len);
+	ls->of[ls->n].data = copy;
+	ls->of[ls->n++].len = len;
+}
+
+/* Revocations before records: a revoked node is not even tried. Copied first, since taking a list
+ * stores it in the directory that is being read. */
+static void learn_directory(struct lm_control *c)
+{
+	struct lists ls = {.c = c};
+
+	lm_directory_each_revocation(c->directory, copy_list, &ls);
+	for (unsigned i = 0; i < ls.n; i++) {
+		lm_control_revocation(c, ls.of[i].data, ls.of[i].len, "the state directory");
+		free(ls.of[i].data);
+	}
+	lm_directory_each(c->directory, learn_record, c);
+}
+
+static void start_handles(struct lm_control *c)
+{
+	(void)uv_poll_init(&c->loop, &c->dp_poll, lm_dp_event_fd(c->dp));
+	(void)uv_poll_init(&c->loop, &c->nl_poll, lm_nl_fd(c->nl));
+	(void)uv_timer_init(&c->loop, &c->mesh_timer);
+	(void)uv_timer_init(&c->loop, &c->second_timer);
+	(void)uv_signal_init(&c->loop, &c->sig_term);
+	(void)uv_signal_init(&c->loop, &c->sig_int);
+	(void)uv_signal_init(&c->loop, &c->sig_hup);
+	(void)uv_async_init(&c->loop, &c->query_async, on_query);
+	c->dp_poll.data = c->nl_poll.data = c->mesh_timer.data = c->second_timer.data = c;
+	c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->query_async.data = c;
+	(void)uv_poll_start(&c->dp_poll, UV_READABLE, on_dp);
+	(void)uv_poll_start(&c->nl_poll, UV_READABLE, on_netlink);
+	(void)uv_timer_start(&c->second_timer, on_second, 1000, 1000);
+	(void)uv_signal_start(&c->sig_term, on_signal, SIGTERM);
+	(void)uv_signal_start(&c->sig_int, on_signal, SIGINT);
+	(void)uv_signal_start(&c->sig_hup, on_signal, SIGHUP);
+	c->errors_left = ERRORS_PER_SECOND;
+}
+
+static int start_metrics(struct lm_control *c, struct lm_error *err)
+{
+	int rc;
+
+	if (!c->cfg->has_metrics)
+		return 0;
+	rc = lm_metrics_http_start(&c->cfg->metrics, lm_report_metrics, c, &c->metrics, err);
+	if (rc != 0)
+		return rc;
+	(void)uv_poll_init(&c->loop, &c->metrics_poll, lm_metrics_http_fd(c->metrics));
+	c->metrics_poll.data = c;
+	(void)uv_poll_start(&c->metrics_poll, UV_READABLE, on_metrics);
+	return 0;
+}
+
+static void export_route(void *user, const struct lm_prefix *prefix, bool present)
+{
+	struct lm_control *c = user;
+	char text[LM_PREFIX_STRLEN];
+	int rc;
+
+	if (c->overlay.ifindex == 0)
+		return; /* shutting down: the interface takes its routes along */
+	rc = present
+		 ? lm_nl_route_set(c->nl, prefix, c->overlay.ifindex, NULL, LM_RTPROT, LM_METRIC)
+		 : lm_nl_route_del(c->nl, prefix, c->overlay.ifindex, LM_RTPROT, LM_METRIC);
+	if (rc != 0)
+		lm_log(&c->log, LM_LOG_WARN, "kernel route %s dev %s: %s",
+		       lm_prefix_format(prefix, text), c->overlay.name, strerror(-rc));
+}
+
+static int start(struct lm_control *c, struct lm_error *err)
+{
+	struct lm_error why;
+	int rc;
+
+	if ((rc = take_lock(c, err)) != 0 ||
+	    (rc = lm_identity_load(c->cfg->identity, LM_LABEL_KEY, &c->id, err)) != 0 ||
+	    (rc = load_own_cert(c, err)) != 0 || (rc = lm_state_load(c, err)) != 0)
+		return rc;
+	lm_directory_each_revocation(c->directory, lm_control_raise_floor, c);
+	lm_directory_keep_issuers(c->directory, &c->authorities);
+	/* The certificate is judged before anything is opened. */
+	if ((rc = start_mesh(c, err)) != 0 || (rc = start_dp(c, err)) != 0 ||
+	    (rc = publish_own(c, err)) != 0 ||
+	    (rc = lm_nl_open(&lm_control_nl_events, c, &c->nl, err)) != 0)
+		return rc;
+	c->rib = lm_rib_new(c->dp, &c->log, export_route, c);
+	if (c->rib == NULL)
+		return lm_error_set(err, ENOMEM, "no memory for routes");
+	if ((rc = lm_twins_create(c, err)) != 0)
+		return rc;
+	start_handles(c);
+	rc = lm_nl_dump(c->nl);
+	if (rc != 0)
+		return lm_error_set(err, -rc, "cannot read the kernel's tables: %s", strerror(-rc));
+	lm_control_local(c);
+	if (lm_control_load_revocation(c, c->cfg->revocation_list, &why) != 0)
+		lm_log(&c->log, LM_LOG_WARN, "%s", why.text);
+	learn_directory(c);
+	if ((rc = lm_coords_start(c, c->cfg, err)) != 0 || (rc = lm_manage_start(c, err)) != 0 ||
+	    (rc = start_metrics(c, err)) != 0)
+		return rc;
+	lm_control_rearm(c);
+	return 0;
+}
+
+int lm_control_new(const char *config_path, const char *instance, struct lm_control **out,
+		   struct lm_error *err)
+{
+	struct lm_control *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (c == NULL || (c->cfg = calloc(1, sizeof(*c->cfg))) == NULL) {
+		free(c);
+		return lm_error_set(err, ENOMEM, "no memory");
+	}
+	c->lock = c->overlay.fd = -1;
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(c->twins); i++) {
+		c->twins[i].fd = -1;
+		c->twins[i].c = c;
+		c->twins[i].poll.data = &c->twins[i];
+	}
+	c->overlay.c = c;
+	c->overlay.poll.data = &c->overlay;
+	(void)snprintf(c->config_path, sizeof(c->config_path), "%s", config_path);
+	rc = lm_config_load(config_path, instance, c->cfg, err);
+	if (rc != 0) {
+		free(c->cfg);
+		free(c);
+		return rc;
+	}
+	c->log = (struct lm_log){
+	    .level = c->cfg->log_level, .sink = lm_log_stderr, .user = getenv("JOURNAL_STREAM")};
+	c->authorities.n = c->cfg->n_authorities;
+	memcpy(c->authorities.mesh, c->cfg->mesh, sizeof(c->authorities.mesh));
+	memcpy(c->authorities.keys, c->cfg->authorities, sizeof(c->authorities.keys));
+	(void)uv_loop_init(&c->loop);
+	(void)uv_mutex_init(&c->query_lock);
+	c->started = lm_control_now(c).mono;
+	rc = start(c, err);
+	if (rc != 0) {
+		lm_control_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- stop -- */
+
+void lm_control_run(struct lm_control *c)
+{
+	while (!c->stopping)
+		(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+}
+
+static void close_handle(uv_handle_t *h, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+void lm_control_free(struct lm_control *c)
+{
+	if (c->mesh != NULL && c->dp != NULL)
+		lm_state_save(c);
+	lm_ping_stop(c);
+	lm_manage_stop(c);
+	lm_coords_stop(c);
+	if (c->mesh != NULL) {
+		lm_mesh_free(c->mesh, lm_control_now(c), c->nl != NULL);
+		c->mesh = NULL;
+	}
+	c->overlay.ifindex = 0;
+	lm_twins_close(c);
+	uv_walk(&c->loop, close_handle, NULL);
+	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+	if (c->metrics != NULL)
+		lm_metrics_http_stop(c->metrics);
+	if (c->rib != NULL) {
+		lm_neigh_forget(c);
+		lm_kernel_route_forget(c);
+	}
+	lm_rib_free(c->rib);
+	lm_nl_close(c->nl);
+	lm_dp_free(c->dp);
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		free(c->peers[i]);
+	free(c->peers);
+	lm_directory_free(c->directory);
+	lm_identity_free(c->id);
+	free(c->cert);
+	uv_mutex_destroy(&c->query_lock);
+	(void)uv_loop_close(&c->loop);
+	if (c->lock >= 0)
+		close(c->lock);
+	free(c->cfg);
+	free(c);
+}

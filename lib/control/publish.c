@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mesh's operations, carried out on the data plane, the RIB and the disk. */
+#include "internal.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+/* The slot of a peer number, made on first use. NULL: no memory. */
+static struct lm_peer_slot *slot(struct lm_control *c, uint32_t peer)
+{
+	if (peer >= c->cfg->max_peers)
+		return NULL;
+	if (peer >= c->n_peers) {
+		uint32_t n = peer + 64;
+		struct lm_peer_slot **p = realloc(c->peers, n * sizeof(*p));
+
+		if (p == NULL)
+			return NULL;
+		memset(p + c->n_peers, 0, (n - c->n_peers) * sizeof(*p));
+		c->peers = p;
+		c->n_peers = n;
+	}
+	if (c->peers[peer] == NULL)
+		c->peers[peer] = calloc(1, sizeof(**c->peers));
+	return c->peers[peer];
+}
+
+static void op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
+{
+	lm_underlay_send(user, path, data, len);
+}
+
+static int op_sa_in_add(void *user, const struct lm_mesh_sa_in *sa)
+{
+	struct lm_control *c = user;
+
+	return lm_dp_sa_in_add(c->dp, sa->peer, sa->spi_base, sa->lanes, sa->keys);
+}
+
+static void op_sa_in_del(void *user, uint32_t spi_base)
+{
+	struct lm_control *c = user;
+
+	lm_dp_sa_in_del(c->dp, spi_base);
+}
+
+static int op_sa_out_set(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa)
+{
+	struct lm_control *c = user;
+
+	if (sa == NULL)
+		return lm_dp_sa_out_set(c->dp, peer, 0, 0, NULL);
+	return lm_dp_sa_out_set(c->dp, peer, sa->spi_base, sa->lanes, sa->keys);
+}
+
+static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
+{
+	struct lm_control *c = user;
+	struct lm_peer_slot *s = slot(c, peer);
+
+	if (s == NULL)
+		return;
+	s->has_path = path != NULL;
+	if (path != NULL)
+		s->path = *path;
+	lm_underlay_publish(c, peer);
+}
+
+static bool listed(const struct lm_prefix *list, unsigned n, const struct lm_prefix *p)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (lm_prefix_equal(&list[i], p))
+			return true;
+	return false;
+}
+
+/* Offers these routes to the peer and takes back the others. */
+static void set_routes(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s,
+		       const struct lm_prefix *prefixes, unsigned n)
+{
+	struct lm_route r = {.kind = LM_ROUTE_PEER, .peer = peer};
+
+	for (unsigned i = 0; i < s->n_prefixes; i++)
+		if (!listed(prefixes, n, &s->prefixes[i]))
+			lm_rib_drop(c->rib, &s->prefixes[i], LM_RIB_PEER, peer);
+	for (unsigned i = 0; i < n; i++)
+		if (!listed(s->prefixes, s->n_prefixes, &prefixes[i]))
+			(void)lm_rib_put(c->rib, &prefixes[i], LM_RIB_PEER, peer, &r);
+	memcpy(s->prefixes, prefixes, n * sizeof(*prefixes));
+	s->n_prefixes = (uint8_t)n;
+}
+
+static int op_peer_set(void *user, uint32_t peer, const struct lm_cert *cert,
+		       const struct lm_announcement *ann)
+{
+	struct lm_control *c = user;
+	struct lm_peer_slot *s = slot(c, peer);
+	struct lm_prefix may[LM_DP_PREFIXES_MAX], routes[LM_DP_PREFIXES_MAX];
+	unsigned n_may = 0, n_routes = 0;
+	int rc;
+
+	if (s == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < cert->n_overlays; i++) {
+		may[n_may++] = lm_prefix_of(&cert->overlays[i], lm_ip_bits(&cert->overlays[i]));
+		routes[n_routes++] = may[i];
+	}
+	for (unsigned i = 0; i < cert->n_prefixes; i++)
+		may[n_may++] = cert->prefixes[i];
+	for (unsigned i = 0; ann != NULL && i < ann->n_prefixes; i++)
+		routes[n_routes++] = ann->prefixes[i];
+	rc = lm_dp_peer_set(c->dp, peer, may, n_may);
+	if (rc != 0)
+		return rc;
+	s->used = true;
+	set_routes(c, peer, s, routes, n_routes);
+	return 0;
+}
+
+static void op_peer_gone(void *user, uint32_t peer)
+{
+	struct lm_control *c = user;
+	struct lm_peer_slot *s = slot(c, peer);
+
+	if (s == NULL)
+		return;
+	set_routes(c, peer, s, NULL, 0);
+	if (lm_dp_path_set(c->dp, peer, NULL, 0) != 0 || lm_dp_peer_set(c->dp, peer, NULL, 0) != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "peer %u not taken out of the data plane", peer);
+	c->peers[peer] = NULL;
+	free(s);
+}
+
+static void op_announce(void *user, uint64_t sequence, const uint8_t *data, size_t len)
+{
+	struct lm_control *c = user;
+
+	/* Stored first: a sequence number that others may have seen is never used again. */
+	if (lm_state_sequence_set(c, sequence) == 0)
+		lm_coords_publish(c, data, len);
+}
+
+static void op_revocation(void *user, const uint8_t *data, size_t len)
+{
+	struct lm_control *c = user;
+
+	lm_control_raise_floor(c, data, len);
+	if (lm_directory_put_revocation(c->directory, data, len) == 0)
+		lm_state_save(c);
+	lm_coords_revocation(c, data, len);
+}
+
+static void op_random(void *user, void *out, size_t len)
+{
+	(void)user;
+	randombytes_buf(out, len);
+}
+
+const struct lm_mesh_ops lm_control_mesh_ops = {
+    .send = op_send,
+    .sa_in_add = op_sa_in_add,
+    .sa_in_del = op_sa_in_del,
+    .sa_out_set = op_sa_out_set,
+    .path_set = op_path_set,
+    .peer_set = op_peer_set,
+    .peer_gone = op_peer_gone,
+    .announce = op_announce,
+    .revocation = op_revocation,
+    .random = op_random,
+};

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Answers to questions about the running gateway, as JSON. README.md describes each. */
+#include "internal.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static json_t *hex(const void *data, size_t n)
+{
+	char text[2 * 64 + 1];
+
+	return json_string(lm_hex(data, n, text));
+}
+
+static json_t *spi_text(uint32_t spi)
+{
+	return json_sprintf("0x%08x", spi);
+}
+
+static json_t *ip_text(const struct lm_ip *ip)
+{
+	char text[LM_IP_STRLEN];
+
+	return json_string(lm_ip_format(ip, text));
+}
+
+static json_t *prefix_text(const struct lm_prefix *p)
+{
+	char text[LM_PREFIX_STRLEN];
+
+	return json_string(lm_prefix_format(p, text));
+}
+
+static json_t *endpoint_text(const struct lm_endpoint *ep)
+{
+	char text[LM_ENDPOINT_STRLEN];
+
+	return json_string(lm_endpoint_format(ep, text));
+}
+
+/* Seconds since then, null when it never was. */
+static json_t *ago(lm_time now, lm_time then)
+{
+	return then == 0 ? json_null() : json_real((double)(now - then) / (double)LM_SEC);
+}
+
+static json_t *overlays_of(const struct lm_cert *cert)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < cert->n_overlays; i++)
+		json_array_append_new(list, ip_text(&cert->overlays[i]));
+	return list;
+}
+
+static json_t *prefixes_of(const struct lm_prefix *p, unsigned n)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n; i++)
+		json_array_append_new(list, prefix_text(&p[i]));
+	return list;
+}
+
+static const char *port_name(const struct lm_control *c, uint16_t port)
+{
+	return port < c->cfg->n_ports ? c->cfg->ports[port].name : c->overlay.name;
+}
+
+static const char *peer_name(const struct lm_control *c, uint32_t peer)
+{
+	struct lm_peer_info p;
+
+	return lm_mesh_peer(c->mesh, peer, &p) && p.index == peer ? p.cert->name : "?";
+}
+
+/* -------------------------------------------------------------- tables -- */
+
+static json_t *report_peers(struct lm_control *c)
+{
+	lm_time now = lm_control_now(c).mono;
+	json_t *list = json_array();
+	struct lm_peer_info p;
+
+	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, &p); i = p.index + 1) {
+		bool up = p.state == LM_PEER_UP;
+		struct lm_dp_usage u = {0};
+		json_t *o = json_object();
+
+		if (up && lm_dp_usage(c->dp, p.session, &u) != 0)
+			u = (struct lm_dp_usage){0};
+		json_object_set_new(o, "name", json_string(p.cert->name));
+		json_object_set_new(o, "state", json_string(lm_peer_state_name(p.state)));
+		json_object_set_new(o, "node", hex(p.cert->node, LM_KEY_LEN));
+		json_object_set_new(o, "overlay", overlays_of(p.cert));
+		json_object_set_new(
+		    o, "prefixes",
+		    p.ann == NULL ? json_array() : prefixes_of(p.ann->prefixes, p.ann->n_prefixes));
+		json_object_set_new(o, "path", json_string("direct"));
+		json_object_set_new(o, "port",
+				    up ? json_string(port_name(c, p.path.port)) : json_null());
+		json_object_set_new(o, "endpoint",
+				    up ? endpoint_text(&p.path.remote) : json_null());
+		json_object_set_new(o, "rtt_us",
+				    p.rtt != 0 ? json_real((double)p.rtt / 1000) : json_null());
+		json_object_set_new(o, "up_s", up ? ago(now, p.up_since) : json_null());
+		json_object_set_new(o, "last_heard_s",
+				    ago(now, u.last_rx > p.last_rx ? u.last_rx : p.last_rx));
+		json_object_set_new(o, "handshake_s", ago(now, p.last_handshake));
+		json_object_set_new(o, "handshake_tries", json_integer(p.handshake_tries));
+		json_object_set_new(o, "rx_packets", json_integer((json_int_t)u.rx_packets));
+		json_object_set_new(o, "rx_bytes", json_integer((json_int_t)u.rx_bytes));
+		json_object_set_new(o, "tx_packets", json_integer((json_int_t)u.tx_packets));
+		json_object_set_new(o, "tx_bytes", json_integer((json_int_t)u.tx_bytes));
+		json_object_set_new(o, "expires", json_integer(p.cert->not_after));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+struct route_list {
+	struct lm_control *c;
+	json_t *list;
+};
+
+static void add_route(void *user, const struct lm_prefix *prefix, enum lm_rib_source source,
+		      const struct lm_route *r, bool best)
+{
+	struct route_list *rl = user;
+	json_t *o = json_object();
+	char mac[LM_MAC_STRLEN];
+
+	json_object_set_new(o, "prefix", prefix_text(prefix));
+	json_object_set_new(o, "source", json_string(lm_rib_source_name(source)));
+	json_object_set_new(o, "active", json_boolean(best));
+	switch (r->kind) {
+	case LM_ROUTE_PEER:
+		json_object_set_new(o, "peer", json_string(peer_name(rl->c, r->peer)));
+		json_object_set_new(o, "dev", json_string(rl->c->overlay.name));
+		break;
+	case LM_ROUTE_NEIGHBOUR:
+		json_object_set_new(o, "mac", json_string(lm_mac_format(&r->mac, mac)));
+		/* fallthrough */
+	default:
+		json_object_set_new(o, "dev", json_string(port_name(rl->c, r->port)));
+		if (r->via.family != 0)
+			json_object_set_new(o, "via", ip_text(&r->via));
+		break;
+	}
+	json_array_append_new(rl->list, o);
+}
+
+static json_t *report_routes(struct lm_control *c)
+{
+	struct route_list rl = {.c = c, .list = json_array()};
+
+	lm_rib_each(c->rib, add_route, &rl);
+	return rl.list;
+}
+
+struct sa_list {
+	struct lm_control *c;
+	json_t *list;
+	bool keys;
+};
+
+static void add_sa(void *user, const struct lm_sa_export *sa)
+{
+	struct sa_list *sl = user;
+	json_t *o = json_object();
+	struct lm_dp_usage u;
+
+	json_object_set_new(o, "peer", json_string(peer_name(sl->c, sa->peer)));
+	json_object_set_new(o, "direction", json_string(sa->inbound ? "in" : "out"));
+	json_object_set_new(o, "spi", spi_text(sa->spi));
+	json_object_set_new(o, "lane", json_integer(sa->spi & LM_SPI_LANE_MASK));
+	json_object_set_new(o, "transform", json_string("aes-256-gcm-16"));
+	if (sa->inbound && (sa->spi & LM_SPI_LANE_MASK) == 0 &&
+	    lm_dp_usage(sl->c->dp, sa->spi, &u) == 0)
+		json_object_set_new(o, "session_packets", json_integer((json_int_t)u.rx_packets));
+	if (sl->keys) {
+		json_object_set_new(o, "key", hex(sa->key.key, sizeof(sa->key.key)));
+		json_object_set_new(o, "salt", hex(sa->key.salt, sizeof(sa->key.salt)));
+	}
+	json_array_append_new(sl->list, o);
+}
+
+static json_t *report_sa(struct lm_control *c, bool keys, struct lm_error *err)
+{
+	struct sa_list sl = {.c = c, .keys = keys};
+
+	if (keys && !c->cfg->allow_key_export) {
+		(void)lm_error_set(err, EPERM,
+				   "key export is off; set allow_key_export = true in "
+				   "%s and reload",
+				   c->config_path);
+		return NULL;
+	}
+	sl.list = json_array();
+	lm_mesh_export_keys(c->mesh, add_sa, &sl);
+	return sl.list;
+}
+
+static json_t *report_ports(struct lm_control *c)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; i < lm_dp_port_count(c->dp); i++) {
+		const struct lm_twin *t = &c->twins[i];
+		struct lm_dp_port_info p;
+		char mac[LM_MAC_STRLEN];
+		json_t *o, *addrs;
+
+		if (lm_dp_port_info(c->dp, i, &p) != 0)
+			continue;
+		o = json_object();
+		addrs = json_array();
+		for (unsigned k = 0; k < t->n_addrs; k++) {
+			char text[LM_IP_STRLEN];
+
+			json_array_append_new(
+			    addrs, json_sprintf("%s/%u", lm_ip_format(&t->addrs[k].ip, text),
+						t->addrs[k].len));
+		}
+		json_object_set_new(o, "name", json_string(p.name));
+		json_object_set_new(o, "role", json_string(p.role == LM_DP_WAN ? "wan" : "lan"));
+		json_object_set_new(o, "driver", json_string(p.driver));
+		json_object_set_new(o, "mac", json_string(lm_mac_format(&p.mac, mac)));
+		json_object_set_new(o, "link", json_string(p.link_up ? "up" : "down"));
+		json_object_set_new(o, "mtu", json_integer(p.mtu));
+		json_object_set_new(o, "queues", json_integer(p.queues));
+		json_object_set_new(o, "addresses", addrs);
+		json_object_set_new(o, "rx_packets", json_integer((json_int_t)p.rx_packets));
+		json_object_set_new(o, "rx_bytes", json_integer((json_int_t)p.rx_bytes));
+		json_object_set_new(o, "rx_missed", json_integer((json_int_t)p.rx_missed));
+		json_object_set_new(o, "tx_packets", json_integer((json_int_t)p.tx_packets));
+		json_object_set_new(o, "tx_bytes", json_integer((json_int_t)p.tx_bytes));
+		json_object_set_new(o, "tx_errors", json_integer((json_int_t)p.tx_errors));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *report_workers(struct lm_control *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < lm_dp_workers(c->dp); i++) {
+		struct lm_dp_worker_info w;
+		json_t *o;
+
+		if (lm_dp_worker_info(c->dp, i, &w) != 0)
+			continue;
+		o = json_object();
+		json_object_set_new(o, "worker", json_integer(i));
+		json_object_set_new(o, "cpu", json_integer(w.cpu));
+		json_object_set_new(o, "loops", json_integer((json_int_t)w.loops));
+		json_object_set_new(o, "busy_loops", json_integer((json_int_t)w.busy_loops));
+		json_object_set_new(o, "sleeps", json_integer((json_int_t)w.sleeps));
+		json_object_set_new(o, "rx_packets", json_integer((json_int_t)w.rx_packets));
+		json_object_set_new(o, "rx_bursts", json_integer((json_int_t)w.rx_bursts));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* ------------------------------------------------------------- counters -- */
+
+void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
+{
+	const struct lm_mesh_counters *m = lm_mesh_counters(c->mesh);
+	const struct {
+		enum lm_ctr id;
+		uint64_t value;
+	} same[] = {
+	    {LM_C_CTL_MALFORMED, m->malformed},
+	    {LM_C_CTL_MAC1_BAD, m->mac1_bad},
+	    {LM_C_CTL_COOKIE_SENT, m->cookie_sent},
+	    {LM_C_CTL_RATE_LIMITED, m->rate_limited},
+	    {LM_C_CTL_HALF_OPEN_FULL, m->half_open_full},
+	    {LM_C_CTL_HANDSHAKE_BAD, m->handshake_bad},
+	    {LM_C_CTL_REPLAYED, m->replayed},
+	    {LM_C_CTL_UNKNOWN_SESSION, m->unknown_session},
+	    {LM_C_CTL_TRANSPORT_BAD, m->transport_bad},
+	    {LM_C_HANDSHAKES_STARTED, m->handshakes_started},
+	    {LM_C_HANDSHAKES_DONE, m->handshakes_done},
+	    {LM_C_HANDSHAKE_DH, m->dh},
+	    {LM_C_SESSIONS_UP, m->sessions_up},
+	    {LM_C_SESSIONS_DOWN, m->sessions_down},
+	    {LM_C_REKEYS, m->rekeys},
+	    {LM_C_MOVES, m->moves},
+	};
+
+	lm_dp_counters(c->dp, UINT32_MAX, sum);
+	lm_counters_add(sum, &c->counters);
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(same); i++)
+		sum->v[same[i].id] += same[i].value;
+	for (unsigned v = LM_BAD_ENCODING; v <= LM_WRONG_NODE; v++)
+		sum->v[LM_C_CTL_CERT_BAD_ENCODING + v - LM_BAD_ENCODING] += m->cert_refused[v];
+	for (unsigned v = LM_BAD_ENCODING; v <= LM_OLDER; v++)
+		sum->v[LM_C_RECORD_BAD_ENCODING + v - LM_BAD_ENCODING] += m->records_refused[v];
+}
+_Static_assert(LM_C_CTL_CERT_WRONG_NODE - LM_C_CTL_CERT_BAD_ENCODING ==
+		   LM_WRONG_NODE - LM_BAD_ENCODING,
+	       "the counters follow the verdicts");
+_Static_assert(LM_C_RECORD_OLDER - LM_C_RECORD_BAD_ENCODING == LM_OLDER - LM_BAD_ENCODING,
+	       "the counters follow the verdicts");
+
+static json_t *report_counters(struct lm_control *c, enum lm_ctr_kind kind)
+{
+	struct lm_counters sum = {0};
+
+	lm_report_counters(c, &sum);
+	return lm_counters_json(&sum, kind);
+}
+
+static uint64_t total_drops(struct lm_control *c)
+{
+	struct lm_counters sum = {0};
+	uint64_t n = 0;
+
+	lm_report_counters(c, &sum);
+	for (unsigned i = 0; i < LM_CTR_COUNT; i++)
+		if (lm_ctr_info(i)->kind == LM_CTR_DROP)
+			n += sum.v[i];
+	return n;
+}
+
+/* --------------------------------------------------------------- status -- */
+
+static json_t *report_coordinators(struct lm_control *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->cfg->n_coordinators; i++) {
+		struct lm_coord_slot *s = &c->coords[i];
+		json_t *o = json_object();
+
+		json_object_set_new(o, "address", endpoint_text(&s->cfg.address));
+		json_object_set_new(o, "state",
+				    json_string(s->link == NULL
+						    ? "off"
+						    : lm_coord_state_name(lm_coord_client_state(
+							  lm_coord_link_client(s->link)))));
+		json_object_set_new(o, "why", s->why[0] ? json_string(s->why) : json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static void count_peers(struct lm_control *c, uint32_t *known, uint32_t *up)
+{
+	struct lm_peer_info p;
+
+	*known = *up = 0;
+	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, &p); i = p.index + 1) {
+		(*known)++;
+		*up += p.state == LM_PEER_UP;
+	}
+}
+
+static json_t *report_status(struct lm_control *c)
+{
+	const struct lm_cert *own = lm_mesh_own_cert(c->mesh);
+	json_t *o = json_object();
+	uint32_t known, up;
+
+	count_peers(c, &known, &up);
+	json_object_set_new(o, "instance", json_string(c->cfg->instance));
+	json_object_set_new(o, "version", json_string(LM_VERSION));
+	json_object_set_new(o, "mesh", json_string(own->mesh));
+	json_object_set_new(o, "name", json_string(own->name));
+	json_object_set_new(o, "node", hex(own->node, LM_KEY_LEN));
+	json_object_set_new(o, "overlay", overlays_of(own));
+	json_object_set_new(o, "prefixes",
+			    c->cfg->n_prefixes > 0
+				? prefixes_of(c->cfg->prefixes, c->cfg->n_prefixes)
+				: prefixes_of(own->prefixes, own->n_prefixes));
+	json_object_set_new(o, "expires", json_integer(own->not_after));
+	json_object_set_new(o, "uptime_s", ago(lm_control_now(c).mono, c->started));
+	json_object_set_new(o, "aead", json_string(lm_dp_aead(c->dp)));
+	json_object_set_new(o, "peers_known", json_integer(known));
+	json_object_set_new(o, "peers_up", json_integer(up));
+	json_object_set_new(o, "routes", json_integer(lm_dp_route_count(c->dp)));
+	json_object_set_new(o, "drops", json_integer((json_int_t)total_drops(c)));
+	json_object_set_new(o, "coordinators", report_coordinators(c));
+	json_object_set_new(o, "ports", report_ports(c));
+	json_object_set_new(o, "workers", report_workers(c));
+	return o;
+}
+
+json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err)
+{
+	if (strcmp(what, "status") == 0)
+		return report_status(c);
+	if (strcmp(what, "peers") == 0)
+		return report_peers(c);
+	if (strcmp(what, "routes") == 0)
+		return report_routes(c);
+	if (strcmp(what, "sa") == 0)
+		return report_sa(c, false, err);
+	if (strcmp(what, "sa-keys") == 0)
+		return report_sa(c, true, err);
+	if (strcmp(what, "ports") == 0)
+		return report_ports(c);
+	if (strcmp(what, "workers") == 0)
+		return report_workers(c);
+	if (strcmp(what, "drops") == 0)
+		return report_counters(c, LM_CTR_DROP);
+	if (strcmp(what, "traffic") == 0)
+		return report_counters(c, LM_CTR_TRAFFIC);
+	if (strcmp(what, "events") == 0)
+		return report_counters(c, LM_CTR_EVENT);
+	(void)lm_error_set(err, ENOENT, "unknown command '%.32s'", what);
+	return NULL;
+}
+
+void lm_report_metrics(void *user, struct lm_writer *w)
+{
+	struct lm_control *c = user;
+	struct lm_counters sum = {0};
+	uint32_t known, up;
+	struct lm_gauge gauges[] = {
+	    {.name = "peers_known", .help = "peers in the directory"},
+	    {.name = "peers_up", .help = "peers with a live session"},
+	    {.name = "routes", .help = "routes in the FIB"},
+	    {.name = "certificate_expires_seconds",
+	     .help = "when our certificate ends, Unix time",
+	     .value = (double)lm_mesh_own_cert(c->mesh)->not_after},
+	};
+
+	lm_report_counters(c, &sum);
+	count_peers(c, &known, &up);
+	gauges[0].value = known;
+	gauges[1].value = up;
+	gauges[2].value = lm_dp_route_count(c->dp);
+	lm_metrics_prometheus(w, &sum, gauges, LM_ARRAY_SIZE(gauges));
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What outlives the process, in state_dir: the last directory with the revocation
+ * lists, and the number of our last announcement. Keys and send counters are
+ * never stored.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define SEQUENCE_FILE_MAX 64
+
+static void path_of(const struct lm_control *c, const char *name, char out[LM_CONFIG_PATH_MAX + 32])
+{
+	(void)snprintf(out, LM_CONFIG_PATH_MAX + 32, "%s/%s", c->cfg->state_dir, name);
+}
+
+static int make_dir(const char *dir, struct lm_error *err)
+{
+	char part[LM_CONFIG_PATH_MAX];
+	size_t len = strlen(dir);
+
+	if (len >= sizeof(part))
+		return lm_error_set(err, ENAMETOOLONG, "%s: path is too long", dir);
+	for (size_t i = 1; i <= len; i++) {
+		if (dir[i] != '/' && dir[i] != '\0')
+			continue;
+		memcpy(part, dir, i);
+		part[i] = '\0';
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return lm_error_set(err, errno, "%s: cannot create the state directory: %s",
+					    part, strerror(errno));
+	}
+	return 0;
+}
+
+int lm_state_load(struct lm_control *c, struct lm_error *err)
+{
+	char path[LM_CONFIG_PATH_MAX + 32];
+	struct lm_error why;
+	int rc = make_dir(c->cfg->state_dir, err);
+
+	if (rc != 0)
+		return rc;
+	c->directory = lm_directory_new(c->cfg->max_peers);
+	if (c->directory == NULL)
+		return lm_error_set(err, ENOMEM, "no memory for the directory");
+	path_of(c, "directory", path);
+	rc = lm_directory_load(c->directory, path, &why);
+	if (rc != 0 && rc != -ENOENT)
+		/* Coordinators and peers bring it back; starting without it is better than not
+		 * starting. */
+		lm_log(&c->log, LM_LOG_WARN, "%s; starting with an empty directory", why.text);
+	c->directory_saved = lm_directory_version(c->directory);
+	return 0;
+}
+
+void lm_state_save(struct lm_control *c)
+{
+	char path[LM_CONFIG_PATH_MAX + 32];
+	struct lm_error why;
+	uint64_t version = lm_directory_version(c->directory);
+
+	if (version == c->directory_saved)
+		return;
+	path_of(c, "directory", path);
+	if (lm_directory_save(c->directory, path, &why) != 0) {
+		lm_log(&c->log, LM_LOG_ERROR, "directory not saved: %s", why.text);
+		return; /* forwarding goes on; tried again at the next save */
+	}
+	c->directory_saved = version;
+}
+
+uint64_t lm_state_sequence(struct lm_control *c)
+{
+	char path[LM_CONFIG_PATH_MAX + 32];
+	struct lm_error why;
+	uint8_t *data;
+	size_t len;
+	uint64_t value;
+	char *end;
+
+	path_of(c, "announcement-sequence", path);
+	if (lm_file_read(path, SEQUENCE_FILE_MAX, &data, &len, &why) != 0)
+		return 0;
+	errno = 0;
+	value = strtoull((char *)data, &end, 10);
+	if (errno != 0 || end == (char *)data || *end != '\n' || strlen((char *)data) != len) {
+		/* The coordinators return our last announcement, and the mesh goes on from it. */
+		lm_log(&c->log, LM_LOG_WARN, "%s: not a number; starting over", path);
+		value = 0;
+	}
+	free(data);
+	return value;
+}
+
+int lm_state_sequence_set(struct lm_control *c, uint64_t sequence)
+{
+	char path[LM_CONFIG_PATH_MAX + 32], text[24];
+	struct lm_error why;
+	int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", sequence), rc;
+
+	path_of(c, "announcement-sequence", path);
+	rc = lm_file_replace(path, text, (size_t)n, 0644, &why);
+	if (rc != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "announcement held back: %s", why.text);
+	return rc;
+}

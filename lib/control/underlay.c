@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ways to the outer addresses of other gateways: the kernel's routing table and
+ * neighbours of a WAN twin say how, the result is a ready outer header.
+ */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+/* The source endpoint, and the next hop, of a path. 0 or -errno. */
+static int way(struct lm_control *c, const struct lm_path *path, struct lm_endpoint *src,
+	       struct lm_ip *hop)
+{
+	struct lm_twin *t;
+	int rc;
+
+	if (path->port >= c->cfg->n_ports || c->cfg->ports[path->port].role != LM_PORT_ROLE_WAN)
+		return -EINVAL;
+	t = &c->twins[path->port];
+	rc = lm_nl_route_get(c->nl, &path->remote.ip, t->ifindex, &src->ip, hop);
+	src->port = c->cfg->ports[path->port].udp_port;
+	return rc;
+}
+
+static int outer_to(struct lm_control *c, const struct lm_path *path, const struct lm_endpoint *src,
+		    const struct lm_mac *dst_mac, struct lm_outer *out)
+{
+	struct lm_twin *t = &c->twins[path->port];
+	int rc = lm_outer_build(out, &t->mac, dst_mac, src, &path->remote, true);
+
+	out->port = path->port;
+	return rc;
+}
+
+/* Lengths and checksums of one control datagram; the header template carries none. */
+static void finish(uint8_t *frame, const struct lm_outer *o, const struct lm_path *path,
+		   const struct lm_endpoint *src, size_t len)
+{
+	struct lm_udp_hdr *udp = (struct lm_udp_hdr *)(frame + o->hdr_len - sizeof(*udp));
+	uint16_t udp_len = (uint16_t)(sizeof(*udp) + len);
+
+	udp->len = htons(udp_len);
+	udp->csum = 0;
+	if (o->ip6) {
+		((struct lm_ip6_hdr *)(frame + o->ip_off))->payload_len = udp->len;
+	} else {
+		struct lm_ip4_hdr *ip = (struct lm_ip4_hdr *)(frame + o->ip_off);
+
+		ip->len = htons((uint16_t)(sizeof(*ip) + udp_len));
+		ip->csum = 0;
+		ip->csum = lm_csum_finish(lm_csum_add(0, ip, sizeof(*ip)));
+	}
+	udp->csum = lm_csum_pseudo(&src->ip, &path->remote.ip, LM_PROTO_UDP, udp, udp_len);
+	if (udp->csum == 0)
+		udp->csum = 0xffff; /* RFC 768: zero would mean none */
+}
+
+void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
+		      size_t len)
+{
+	static const struct lm_mac unresolved;
+	uint8_t frame[LM_OUTER_MAX + LM_CONTROL_MAX];
+	struct lm_endpoint src;
+	struct lm_outer o;
+	struct lm_ip hop;
+
+	if (len > LM_CONTROL_MAX || way(c, path, &src, &hop) != 0 ||
+	    outer_to(c, path, &src, &unresolved, &o) != 0) {
+		lm_count(&c->counters, LM_C_NEIGHBOUR_UNRESOLVED, 1);
+		return;
+	}
+	memcpy(frame, o.hdr, o.hdr_len);
+	memcpy(frame + o.hdr_len, data, len);
+	finish(frame, &o, path, &src, len);
+	lm_neigh_send(c, &c->twins[path->port], &hop, frame, o.hdr_len + len);
+}
+
+void lm_underlay_publish(struct lm_control *c, uint32_t peer)
+{
+	struct lm_peer_slot *s = c->peers[peer];
+	const struct lm_mac *mac = NULL;
+	struct lm_endpoint src;
+	struct lm_outer o = {0};
+	struct lm_ip hop;
+	bool ip6;
+
+	if (s->has_path && way(c, &s->path, &src, &hop) == 0)
+		mac = lm_neigh_mac(c, &c->twins[s->path.port], &hop);
+	if (mac == NULL || outer_to(c, &s->path, &src, mac, &o) != 0) {
+		if (s->path_set && lm_dp_path_set(c->dp, peer, NULL, 0) == 0)
+			s->path_set = false;
+		return;
+	}
+	if (s->path_set && memcmp(&s->outer, &o, sizeof(o)) == 0)
+		return;
+	ip6 = s->path.remote.ip.family == 6;
+	if (lm_dp_path_set(c->dp, peer, &o,
+			   (uint16_t)lm_esp_inner_mtu(c->cfg->ports[s->path.port].mtu, ip6)) != 0)
+		return;
+	s->outer = o;
+	s->path_set = true;
+}
+
+void lm_underlay_changed(struct lm_control *c, uint16_t port)
+{
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		if (c->peers[i] != NULL && c->peers[i]->has_path && c->peers[i]->path.port == port)
+			lm_underlay_publish(c, i);
+}
