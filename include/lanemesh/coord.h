@@ -315,7 +315,8 @@ void lm_coord_server_closed(struct lm_coord_server *s, struct lm_coord_conn *c);
 /* Bytes to send, NULL when none; valid until the next call on s. */
 const uint8_t *lm_coord_conn_output(const struct lm_coord_conn *c, size_t *len);
 void lm_coord_conn_sent(struct lm_coord_conn *c, lm_time now, size_t n);
-/* A list from the operator's file. LM_TRUSTED: taken, or the same or nothing newer. */
+/* A list from the operator's file. LM_TRUSTED: taken, or the same again. LM_OLDER: a newer one of
+ * that authority is in force and stays. */
 enum lm_verdict lm_coord_server_revocation(struct lm_coord_server *s, struct lm_now now,
 					   const uint8_t *data, size_t len);
 /* Writes that arrived since the last tick are committed together by the next: call it soon. */
@@ -333,6 +334,8 @@ const struct lm_coord_server_counters *lm_coord_server_counters(const struct lm_
 
 /* ============================================================ libuv glue == */
 
+/* The process must ignore SIGPIPE. Functions here must not be called from inside callbacks, other
+ * than those that take a client or server. */
 struct uv_loop_s;
 
 /* A client with its TCP connection and timer. */

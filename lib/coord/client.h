@@ -35,6 +35,7 @@ struct lm_coord_client {
 	uint8_t epoch[LM_EPOCH_LEN];
 	uint64_t revision;
 	uint8_t server_epoch[LM_EPOCH_LEN];
+	bool listing;  /* a full listing has begun and not ended, on this connection or before */
 	uint64_t seen; /* highest revision received on this connection */
 
 	unsigned fails;	  /* tries in a row that did not give a lasting link */

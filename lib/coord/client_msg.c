@@ -138,9 +138,13 @@ static void heard_list(struct lm_coord_client *c, const uint8_t *data, size_t le
 void client_start_sync(struct lm_coord_client *c, lm_time now, const uint8_t epoch[LM_EPOCH_LEN],
 		       uint64_t revision)
 {
+	static const uint8_t none[LM_EPOCH_LEN];
 	struct lm_coord_msg m = {.type = LM_COORD_SYNC};
-	/* A revision before ours: the store was put back to an older state. List all again. */
-	bool delta = memcmp(epoch, c->epoch, LM_EPOCH_LEN) == 0 && revision >= c->revision;
+	/* A revision before ours: the store was put back to an older state. List all again; so too
+	 * when a full listing was cut short, since its owner waits for the end of one. */
+	bool delta =
+	    !c->listing && memcmp(epoch, c->epoch, LM_EPOCH_LEN) == 0 && revision >= c->revision;
+	bool refused = memcmp(epoch, none, LM_EPOCH_LEN) == 0; /* an ERROR follows */
 
 	memcpy(c->server_epoch, epoch, LM_EPOCH_LEN);
 	c->up_since = c->last_in = now;
@@ -151,9 +155,10 @@ void client_start_sync(struct lm_coord_client *c, lm_time now, const uint8_t epo
 	if (delta) {
 		memcpy(m.epoch, c->epoch, LM_EPOCH_LEN);
 		m.revision = c->revision;
-	} else {
+	} else if (!refused) {
 		for (size_t i = 0; i < LM_ARRAY_SIZE(c->lists); i++)
 			c->lists[i].theirs = 0;
+		c->listing = true;
 		c->ops->resync(c->user);
 	}
 	client_put(c, now, &m);
@@ -186,6 +191,7 @@ static bool on_synced(struct lm_coord_client *c, lm_time now, const struct lm_co
 	c->seen = c->revision = m->revision;
 	memcpy(c->epoch, m->epoch, LM_EPOCH_LEN);
 	memcpy(c->server_epoch, m->epoch, LM_EPOCH_LEN);
+	c->listing = false;
 	c->ops->synced(c->user, c->epoch, c->revision);
 	client_set_state(c, LM_COORD_UP, NULL);
 	client_lists_due(c, now);
