@@ -24,10 +24,11 @@ static int64_t judged_time(const struct lm_authorities *au, const struct lm_revo
 	return wall;
 }
 
-/* Times of a decoded certificate are not negative; those of a clock can be anything. */
+/* Times of a decoded certificate are not negative, those of a clock can be anything: the first test
+ * leaves nothing to the second that could overflow. */
 static enum lm_verdict judge_times(const struct lm_cert *c, int64_t t)
 {
-	if (t < 0 || t < c->not_before - LM_TRUST_GRACE)
+	if (t < c->not_before - LM_TRUST_GRACE)
 		return LM_NOT_YET_VALID;
 	if (t - LM_TRUST_GRACE >= c->not_after)
 		return LM_EXPIRED;
@@ -66,9 +67,8 @@ enum lm_verdict lm_cert_check(const uint8_t *data, size_t len, const struct lm_a
 
 bool lm_cert_carries(const struct lm_cert *c, const struct lm_ip *ip)
 {
-	struct lm_ip canonical = lm_ip_canonical(*ip);
-
-	if (lm_ip_is_special(ip) || !lm_ip_equal(&canonical, ip))
+	/* A v4-mapped address is in no prefix, see lm_prefix_contains. */
+	if (lm_ip_is_special(ip))
 		return false;
 	for (unsigned i = 0; i < c->n_prefixes; i++)
 		if (lm_prefix_contains(&c->prefixes[i], ip))
