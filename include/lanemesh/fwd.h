@@ -5,7 +5,7 @@
  * and the TCP MSS clamp. No DPDK type appears here.
  *
  * Threads: one writer (the control thread) calls create, free, route_set,
- * route_del, quiesce and count. Any number of readers (workers) call the lookups
+ * route_del, quiesce and route_count. Any number of readers (workers) call the lookups
  * and lm_fwd_adjs at the same time, each registered and online in the RCU
  * variable, and forget every index before they next report quiescent.
  *
@@ -79,16 +79,6 @@ int lm_fwd_route_del(struct lm_fwd *f, const struct lm_prefix *prefix);
 /* Waits until no reader uses what was removed or replaced before, and recycles it. */
 void lm_fwd_quiesce(struct lm_fwd *f);
 uint32_t lm_fwd_route_count(const struct lm_fwd *f);
-/* The route of exactly this prefix, for inspection. 0 or -ENOENT. Writer's thread. */
-int lm_fwd_route_get(const struct lm_fwd *f, const struct lm_prefix *prefix,
-		     struct lm_route *out) LM_MUST_CHECK;
-
-struct lm_fwd_usage {
-	uint32_t routes4, routes6, adjacencies;
-	uint32_t groups4, groups4_max; /* of 256 entries of 4 bytes, for prefixes longer than /24 */
-	uint32_t groups6, groups6_max;
-};
-void lm_fwd_usage(const struct lm_fwd *f, struct lm_fwd_usage *out);
 
 /* ------------------------------------------------------------- lookups -- */
 

@@ -104,16 +104,6 @@ const char *lm_port_driver(const struct lm_port *p);
 struct lm_mac lm_port_mac(const struct lm_port *p); /* in use */
 uint16_t lm_port_mtu(const struct lm_port *p);	    /* in use */
 bool lm_port_link_up(const struct lm_port *p);
-/* Does the device poll hardware (true) or ask the kernel (af_packet, tap, pcap, af_xdp)? Workers
- * with only kernel-backed ports may sleep between bursts without losing more than the kernel
- * queues. */
-bool lm_port_is_hardware(const struct lm_port *p);
-
-struct lm_port_offloads {
-	bool rx_ip4_csum; /* IPv4 header checksums are checked: RTE_MBUF_F_RX_IP_CKSUM_* are set */
-	bool fast_free;	  /* sent mbufs must be of the port's pool, with reference count 1 */
-};
-struct lm_port_offloads lm_port_offloads(const struct lm_port *p);
 
 struct lm_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <rte_rcu_qsbr.h>
 
@@ -63,12 +64,22 @@ void lm_fwd_free(struct lm_fwd *f)
 	free(f);
 }
 
+/* Sleeps rather than spins: a reader that was preempted may need this very core. */
+static void wait_for_readers(struct rte_rcu_qsbr *qsbr)
+{
+	uint64_t token = rte_rcu_qsbr_start(qsbr);
+	struct timespec ts = {.tv_nsec = 5000};
+
+	while (rte_rcu_qsbr_check(qsbr, token, false) == 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
 void lm_fwd_quiesce(struct lm_fwd *f)
 {
 	if (f->lpm4.n_retired + f->lpm6.n_retired + f->adj.n_retired == 0)
 		return;
 	if (f->qsbr != NULL)
-		rte_rcu_qsbr_synchronize(f->qsbr, RTE_QSBR_THRID_INVALID);
+		wait_for_readers(f->qsbr);
 	lm_lpm_recycle(&f->lpm4);
 	lm_lpm_recycle(&f->lpm6);
 	lm_adj_recycle(&f->adj);
@@ -153,35 +164,4 @@ int lm_fwd_route_del(struct lm_fwd *f, const struct lm_prefix *prefix)
 uint32_t lm_fwd_route_count(const struct lm_fwd *f)
 {
 	return f->lpm4.n_rules + f->lpm6.n_rules;
-}
-
-int lm_fwd_route_get(const struct lm_fwd *f, const struct lm_prefix *prefix, struct lm_route *out)
-{
-	uint32_t slot = 0;
-	const struct lm_adj *a;
-
-	if (lm_prefix_valid(prefix))
-		slot = lm_lpm_get(prefix->ip.family == 4 ? &f->lpm4 : &f->lpm6, prefix);
-	if (slot == 0)
-		return -ENOENT;
-	a = &f->adj.adjs[slot];
-	*out = (struct lm_route){.kind = (enum lm_route_kind)a->kind,
-				 .peer = a->peer,
-				 .port = a->port,
-				 .mac = a->mac,
-				 .via = a->via};
-	return 0;
-}
-
-void lm_fwd_usage(const struct lm_fwd *f, struct lm_fwd_usage *out)
-{
-	*out = (struct lm_fwd_usage){
-	    .routes4 = f->lpm4.n_rules,
-	    .routes6 = f->lpm6.n_rules,
-	    .adjacencies = f->adj.used,
-	    .groups4 = f->lpm4.n_groups,
-	    .groups4_max = f->lpm4.max_groups,
-	    .groups6 = f->lpm6.n_groups,
-	    .groups6_max = f->lpm6.max_groups,
-	};
 }

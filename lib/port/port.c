@@ -87,18 +87,6 @@ static void describe(struct lm_port *p, const struct rte_eth_dev_info *info)
 
 /* ----------------------------------------------------------- configure -- */
 
-static void choose_offloads(struct lm_port *p, const struct rte_eth_dev_info *info,
-			    struct rte_eth_conf *conf)
-{
-	/* Software devices would only compute on our cores what the worker does better. */
-	if (!p->hardware)
-		return;
-	conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
-	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-	p->offloads.rx_ip4_csum = conf->rxmode.offloads != 0;
-	p->offloads.fast_free = conf->txmode.offloads != 0;
-}
-
 static int set_queues(struct lm_port *p, const struct lm_port_config *cfg,
 		      const struct rte_eth_dev_info *info, const struct rte_eth_conf *conf)
 {
@@ -108,7 +96,6 @@ static int set_queues(struct lm_port *p, const struct lm_port_config *cfg,
 	int socket = rte_eth_dev_socket_id(p->id);
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &n_rx, &n_tx);
 
-	rx.offloads = conf->rxmode.offloads;
 	tx.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; rc == 0 && q < p->queues; q++)
 		rc = rte_eth_rx_queue_setup(p->id, q, n_rx, (unsigned)socket, &rx, cfg->pool);
@@ -196,7 +183,8 @@ static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct
 	conf.rx_adv_conf.rss_conf.rss_hf = RSS_WANTED & info.flow_type_rss_offloads;
 	if (queues > 1 && conf.rx_adv_conf.rss_conf.rss_hf != 0)
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-	choose_offloads(p, &info, &conf);
+	/* Every sent mbuf is of the one pool and has reference count 1. */
+	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 	rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
 	if (rc < 0)
 		return fail(p, rc, err, "cannot be configured");
@@ -271,16 +259,6 @@ struct lm_mac lm_port_mac(const struct lm_port *p)
 uint16_t lm_port_mtu(const struct lm_port *p)
 {
 	return p->mtu;
-}
-
-bool lm_port_is_hardware(const struct lm_port *p)
-{
-	return p->hardware;
-}
-
-struct lm_port_offloads lm_port_offloads(const struct lm_port *p)
-{
-	return p->offloads;
 }
 
 /* net_af_packet of 22.11 says "up" whatever happens to the interface under it. */

@@ -15,7 +15,6 @@ struct lm_port {
 	unsigned if_index; /* of the kernel interface under a software device, or 0 */
 	bool hardware;
 	struct lm_mac mac;
-	struct lm_port_offloads offloads;
 	char driver[32];
 	char name[32];
 };

@@ -2,7 +2,7 @@
 #ifndef FWD_TEST_H
 #define FWD_TEST_H
 
-#include <lanemesh/fwd.h>
+#include "fwd_internal.h"
 
 #include <setjmp.h>
 

@@ -92,7 +92,6 @@ static void against_model(unsigned family, uint64_t seed)
 {
 	struct lm_fwd_config cfg = {.max_routes4 = RULES, .max_routes6 = 4 * RULES}; /* groups */
 	struct model *m = calloc(1, sizeof(*m));
-	struct lm_fwd_usage u;
 	struct lm_fwd *f;
 	uint64_t s = seed;
 
@@ -132,8 +131,7 @@ static void against_model(unsigned family, uint64_t seed)
 	while (m->n > 0)
 		assert_int_equal(lm_fwd_route_del(f, &m->rule[--m->n].p), 0);
 	lm_fwd_quiesce(f);
-	lm_fwd_usage(f, &u);
-	assert_int_equal(u.groups4 + u.groups6 + u.adjacencies + u.routes4 + u.routes6, 0);
+	assert_int_equal(f->lpm4.n_groups + f->lpm6.n_groups + f->adj.used, 0);
 	check_bursts(f, m, &s, family);
 	lm_fwd_free(f);
 	free(m);
@@ -156,12 +154,11 @@ static void kinds_and_sharing(void **state)
 	struct lm_fwd_config cfg = {0};
 	struct lm_prefix a = prefix("10.1.0.0/24"), b = prefix("10.1.0.7/32"),
 			 c = prefix("fd00:1::/64");
-	struct lm_route peer = to_peer(9), got;
+	struct lm_route peer = to_peer(9);
 	struct lm_route nb = {
 	    .kind = LM_ROUTE_NEIGHBOUR, .port = 3, .mac = {{2, 0, 0, 0, 0, 1}}, .peer = 77};
 	struct lm_route con = {.kind = LM_ROUTE_CONNECTED, .port = 2};
 	const struct lm_adj *adjs;
-	struct lm_fwd_usage u;
 	struct lm_fwd *f;
 
 	(void)state;
@@ -182,14 +179,12 @@ static void kinds_and_sharing(void **state)
 	/* a field that the kind does not use makes no second next hop */
 	nb.peer = 78;
 	assert_int_equal(lm_fwd_route_set(f, &c, &nb), 0);
-	lm_fwd_usage(f, &u);
-	assert_int_equal(u.adjacencies, 2);
+	assert_int_equal(f->adj.used, 2);
 	assert_int_equal(lookup_text(f, "10.1.0.7"), lookup_text(f, "fd00:1::"));
 	assert_int_equal(lm_fwd_route_set(f, &a, &con), 0);
-	assert_int_equal(lm_fwd_route_get(f, &a, &got), 0);
-	assert_int_equal(got.kind, LM_ROUTE_CONNECTED);
-	assert_int_equal(got.port, 2);
-	assert_true(lm_ip_equal(&got.via, &con.via));
+	assert_int_equal(adjs[lookup_text(f, "10.1.0.9")].kind, LM_ROUTE_CONNECTED);
+	assert_int_equal(adjs[lookup_text(f, "10.1.0.9")].port, 2);
+	assert_true(lm_ip_equal(&adjs[lookup_text(f, "10.1.0.9")].via, &con.via));
 	/* the same again changes nothing */
 	assert_int_equal(lm_fwd_route_set(f, &a, &con), 0);
 	assert_int_equal(lm_fwd_route_count(f), 3);
@@ -227,7 +222,7 @@ static void refusals(void **state)
 {
 	struct lm_fwd_config cfg = {.max_routes4 = 4, .max_routes6 = 2}, big = {.max_routes4 = ~0u};
 	struct lm_prefix p = prefix("10.0.0.0/24"), bad = p, six = prefix("fd00::/64");
-	struct lm_route r = to_peer(1), none = {.kind = LM_ROUTE_NONE}, nobody = to_peer(~0u), got;
+	struct lm_route r = to_peer(1), none = {.kind = LM_ROUTE_NONE}, nobody = to_peer(~0u);
 	struct lm_error err;
 	struct lm_fwd *f;
 
@@ -238,7 +233,6 @@ static void refusals(void **state)
 	bad.ip.b[3] = 1; /* host bits */
 	assert_int_equal(lm_fwd_route_set(f, &bad, &r), -EINVAL);
 	assert_int_equal(lm_fwd_route_del(f, &bad), -ENOENT);
-	assert_int_equal(lm_fwd_route_get(f, &bad, &got), -ENOENT);
 	bad = (struct lm_prefix){0};
 	assert_int_equal(lm_fwd_route_set(f, &bad, &r), -EINVAL);
 	assert_int_equal(lm_fwd_route_set(f, &p, &none), -EINVAL);
@@ -261,7 +255,7 @@ static void groups_run_out(void **state)
 {
 	struct lm_fwd_config cfg = {.max_routes4 = 1, .max_routes6 = 256};
 	struct lm_prefix p = prefix("fd00::1/128");
-	struct lm_fwd_usage u, before;
+	uint32_t before;
 	struct lm_route r = to_peer(1);
 	unsigned n = 0;
 	struct lm_fwd *f;
@@ -270,13 +264,14 @@ static void groups_run_out(void **state)
 	(void)state;
 	assert_int_equal(lm_fwd_create(&cfg, &f, NULL), 0);
 	do {
-		lm_fwd_usage(f, &before);
+		before = f->lpm6.n_groups;
 		p.ip.b[1] = (uint8_t)++n;
 		rc = lm_fwd_route_set(f, &p, &r);
 	} while (rc == 0 && n < 255);
 	assert_int_equal(rc, -ENOSPC);
-	lm_fwd_usage(f, &u);
-	assert_memory_equal(&u, &before, sizeof(u));
+	assert_int_equal(f->lpm6.n_groups, before);
+	assert_int_equal(f->lpm6.n_rules, n - 1);
+	assert_int_equal(f->adj.used, 1);
 	assert_int_equal(lookup(f, &p.ip), LM_ADJ_NONE);
 	p.ip.b[1] = 1;
 	assert_int_equal(lm_fwd_route_del(f, &p), 0);
