@@ -41,24 +41,14 @@ void lm_identity_free(struct lm_identity *id)
 	sodium_free(id);
 }
 
-/* RFC 8032 section 5.1.3 step 1: a y of p or more is no encoding. Public data: no need for
- * constant time. */
-static bool encoding_canonical(const uint8_t ed_public[32])
-{
-	if ((ed_public[31] & 0x7f) != 0x7f)
-		return true;
-	for (int i = 30; i > 0; i--)
-		if (ed_public[i] != 0xff)
-			return true;
-	return ed_public[0] < 0xed;
-}
-
+/*
+ * libsodium refuses what is off the curve, of small order or outside the main
+ * subgroup. That also leaves a key only one encoding: a second one has a y below
+ * 19, and of those points only the neutral element is in the main subgroup.
+ */
 int lm_identity_x_public(const uint8_t ed_public[32], uint8_t out[32])
 {
-	if (!encoding_canonical(ed_public) ||
-	    crypto_sign_ed25519_pk_to_curve25519(out, ed_public) != 0)
-		return -EINVAL;
-	return 0;
+	return crypto_sign_ed25519_pk_to_curve25519(out, ed_public) == 0 ? 0 : -EINVAL;
 }
 
 /* context || 0x00 || data; NULL when memory cannot be had. libsodium has no multi-part form of

@@ -126,7 +126,9 @@ static inline uint32_t craft4(struct lm_aead *aead, const struct pair *p, uint32
 static inline unsigned open_one(struct lm_aead *aead, struct lm_esp_rx *rx, struct lm_sa_in *sa,
 				uint8_t *esp, uint32_t len)
 {
-	*rx = (struct lm_esp_rx){.sa = sa, .data = esp, .len = len};
+	/* What is out only starts with rubbish, as in a descriptor that is used again. */
+	*rx = (struct lm_esp_rx){
+	    .sa = sa, .data = esp, .len = len, .next = 0xee, .status = 0xee, .newest = true};
 	lm_esp_open(aead, rx, 1);
 	return rx->status;
 }

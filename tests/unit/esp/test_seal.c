@@ -143,6 +143,28 @@ static void dummy(void **state)
 	pair_free(&p);
 }
 
+/* RFC 8200 section 8.1: a checksum that comes out as zero is sent as ffff, which no sum gives. */
+static void zero_checksum(void **state)
+{
+	uint8_t room[256];
+	unsigned seen = 0;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p, aead, 1);
+	for (unsigned i = 0; i < 400000; i++) {
+		struct lm_esp_tx t = tx_at(room, &p, &outer6, 20, LM_PROTO_IP4);
+		uint16_t csum;
+
+		assert_int_equal(lm_esp_seal(aead, &t, 1), 1);
+		memcpy(&csum, t.data + 60, 2);
+		assert_int_not_equal(csum, 0);
+		seen += csum == 0xffff;
+	}
+	assert_true(seen > 0);
+	pair_free(&p);
+}
+
 /* The IPv4 ids of lanes that count in step are apart. */
 static void ids_of_lanes(void **state)
 {
@@ -347,9 +369,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(sizes),	    cmocka_unit_test(dummy),
-	    cmocka_unit_test(ids_of_lanes), cmocka_unit_test(mixed_burst),
-	    cmocka_unit_test(room_needed),  cmocka_unit_test(hard_limit),
-	    cmocka_unit_test(overhead),
+	    cmocka_unit_test(ids_of_lanes), cmocka_unit_test(zero_checksum),
+	    cmocka_unit_test(mixed_burst),  cmocka_unit_test(room_needed),
+	    cmocka_unit_test(hard_limit),   cmocka_unit_test(overhead),
 	};
 	struct lm_endpoint a, b;
 	int failed;
