@@ -124,9 +124,9 @@ enum lm_coord_state {
 const char *lm_coord_state_name(enum lm_coord_state s);
 
 /*
- * Called on the owner's thread, from inside lm_coord_client_* calls. None may call back into the
- * client, except that `output` may use lm_coord_client_output and _sent. Members marked (opt) may
- * be NULL.
+ * Called on the owner's thread, from inside lm_coord_client_* calls. They may call back only
+ * lm_coord_client_publish and _revocation (from record, removed, revocation, resync, synced,
+ * published) and lm_coord_client_output and _sent (from output). Members marked (opt) may be NULL.
  */
 struct lm_coord_client_ops {
 	/* Open a connection. Answer later with _connected or _closed. */
@@ -319,6 +319,9 @@ void lm_coord_conn_sent(struct lm_coord_conn *c, lm_time now, size_t n);
  * that authority is in force and stays. */
 enum lm_verdict lm_coord_server_revocation(struct lm_coord_server *s, struct lm_now now,
 					   const uint8_t *data, size_t len);
+/* Other authorities or life time of records; what is no longer good leaves at once. */
+void lm_coord_server_reconfigure(struct lm_coord_server *s, struct lm_now now,
+				 const struct lm_authorities *au, lm_time record_ttl);
 /* Writes that arrived since the last tick are committed together by the next: call it soon. */
 lm_time lm_coord_server_next(const struct lm_coord_server *s);
 void lm_coord_server_tick(struct lm_coord_server *s, struct lm_now now);
@@ -334,8 +337,8 @@ const struct lm_coord_server_counters *lm_coord_server_counters(const struct lm_
 
 /* ============================================================ libuv glue == */
 
-/* The process must ignore SIGPIPE. Functions here must not be called from inside callbacks, other
- * than those that take a client or server. */
+/* The process must ignore SIGPIPE. Nothing here but lm_coord_link_client and
+ * lm_coord_link_kick may be called from inside callbacks. */
 struct uv_loop_s;
 
 /* A client with its TCP connection and timer. */

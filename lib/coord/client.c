@@ -109,8 +109,6 @@ static void arm_retry(struct lm_coord_client *c, lm_time now)
 
 static void drop_link(struct lm_coord_client *c, lm_time now, const char *why)
 {
-	uint64_t in = c->pipe.bytes_in, out = c->pipe.bytes_out;
-
 	if (!client_linked(c))
 		c->n.failures++;
 	lm_log(c->log, client_linked(c) ? LM_LOG_WARN : LM_LOG_INFO, "coordinator %s: %s", c->name,
@@ -118,8 +116,6 @@ static void drop_link(struct lm_coord_client *c, lm_time now, const char *why)
 	arm_retry(c, now);
 	lm_noise_wipe(&c->ns);
 	lm_pipe_free(&c->pipe);
-	c->n.bytes_in += in;
-	c->n.bytes_out += out;
 	c->pinged = LM_TIME_NEVER;
 	client_set_state(c, LM_COORD_WAITING, why);
 }
@@ -216,6 +212,8 @@ static bool input_record(struct lm_coord_client *c, lm_time now)
 
 void lm_coord_client_input(struct lm_coord_client *c, lm_time now, const uint8_t *data, size_t len)
 {
+	c->n.bytes_in += len;
+	c->busy = true;
 	while (c->state == LM_COORD_HANDSHAKE || client_linked(c)) {
 		size_t max = c->state == LM_COORD_HANDSHAKE ? MSG2_LEN : LM_COORD_RECORD_MAX;
 		int rc = lm_pipe_gather(&c->pipe, &data, &len, max);
@@ -232,6 +230,9 @@ void lm_coord_client_input(struct lm_coord_client *c, lm_time now, const uint8_t
 		c->revision = c->seen;
 		c->ops->synced(c->user, c->epoch, c->revision);
 	}
+	c->busy = false;
+	client_publish_due(c, now);
+	client_lists_due(c, now);
 }
 
 const uint8_t *lm_coord_client_output(const struct lm_coord_client *c, size_t *len)
@@ -242,6 +243,7 @@ const uint8_t *lm_coord_client_output(const struct lm_coord_client *c, size_t *l
 
 void lm_coord_client_sent(struct lm_coord_client *c, size_t n)
 {
+	c->n.bytes_out += n;
 	lm_pipe_sent(&c->pipe, n);
 }
 

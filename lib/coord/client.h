@@ -28,6 +28,7 @@ struct lm_coord_client {
 	void *user;
 
 	enum lm_coord_state state;
+	bool busy; /* within input: what callbacks ask for is sent after it */
 	struct lm_noise ns;
 	struct lm_pipe pipe;
 

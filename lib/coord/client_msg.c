@@ -24,7 +24,7 @@ void client_put(struct lm_coord_client *c, lm_time now, const struct lm_coord_ms
 
 void client_publish_due(struct lm_coord_client *c, lm_time now)
 {
-	if (!client_linked(c) || c->ann_len == 0 || c->stored || now < c->publish_at)
+	if (c->busy || !client_linked(c) || c->ann_len == 0 || c->stored || now < c->publish_at)
 		return;
 	c->publish_pace = now + PUBLISH_PACE;
 	c->publish_at = now + LM_COORD_PUBLISH_AGAIN;
@@ -81,7 +81,7 @@ static struct client_list *list_of(struct lm_coord_client *c, const uint8_t issu
 /* Only when in step: before, the coordinator may still be about to send the same list to us. */
 void client_lists_due(struct lm_coord_client *c, lm_time now)
 {
-	for (size_t i = 0; i < LM_ARRAY_SIZE(c->lists); i++) {
+	for (size_t i = 0; !c->busy && i < LM_ARRAY_SIZE(c->lists); i++) {
 		struct client_list *l = &c->lists[i];
 
 		if (c->state != LM_COORD_UP || l->data == NULL || l->theirs >= l->number)
@@ -162,7 +162,6 @@ void client_start_sync(struct lm_coord_client *c, lm_time now, const uint8_t epo
 		c->ops->resync(c->user);
 	}
 	client_put(c, now, &m);
-	client_publish_due(c, now);
 }
 
 static bool malformed(struct lm_coord_client *c, lm_time now, const char *why)
@@ -194,8 +193,7 @@ static bool on_synced(struct lm_coord_client *c, lm_time now, const struct lm_co
 	c->listing = false;
 	c->ops->synced(c->user, c->epoch, c->revision);
 	client_set_state(c, LM_COORD_UP, NULL);
-	client_lists_due(c, now);
-	return client_linked(c);
+	return true;
 }
 
 static bool on_error(struct lm_coord_client *c, lm_time now, const struct lm_coord_msg *m)

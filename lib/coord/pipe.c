@@ -56,7 +56,6 @@ static void take(struct lm_pipe *p, const uint8_t **data, size_t *len, size_t up
 		return;
 	memcpy(p->in + p->in_len, *data, n);
 	p->in_len += n;
-	p->bytes_in += n;
 	*data += n;
 	*len -= n;
 }
@@ -165,7 +164,6 @@ void lm_pipe_sent(struct lm_pipe *p, size_t n)
 		n = p->out_len;
 	p->out_head += n;
 	p->out_len -= n;
-	p->bytes_out += n;
 	if (p->out_len > 0)
 		return;
 	p->out_head = 0;

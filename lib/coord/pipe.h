@@ -16,7 +16,6 @@ struct lm_pipe {
 	size_t in_len, in_cap;
 	uint8_t *out; /* out[head .. head + len) waits to be sent */
 	size_t out_head, out_len, out_cap;
-	uint64_t bytes_in, bytes_out;
 	bool sealed;
 	uint8_t send_key[32], recv_key[32];
 	uint64_t send_n, recv_n; /* implicit counters */

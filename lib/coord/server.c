@@ -163,11 +163,9 @@ static void conn_unlink(struct lm_coord_conn *c)
 	DL_DELETE(s->conns, c);
 	DL_APPEND(s->dead, c);
 	s->n_conns--;
-	s->n.bytes_in += c->pipe.bytes_in;
-	s->n.bytes_out += c->pipe.bytes_out;
 }
 
-static void reap(struct lm_coord_server *s)
+void server_reap(struct lm_coord_server *s)
 {
 	struct lm_coord_conn *c, *tmp;
 
@@ -201,7 +199,7 @@ void conn_end(struct lm_coord_conn *c, unsigned code, const char *why)
 void lm_coord_server_closed(struct lm_coord_server *s, struct lm_coord_conn *c)
 {
 	conn_unlink(c);
-	reap(s);
+	server_reap(s);
 }
 
 void lm_coord_server_free(struct lm_coord_server *s)
@@ -212,7 +210,7 @@ void lm_coord_server_free(struct lm_coord_server *s)
 		return;
 	DL_FOREACH_SAFE(s->conns, c, tmp)
 	conn_end(c, LM_COORD_E_SHUTDOWN, "the coordinator stops");
-	reap(s);
+	server_reap(s);
 	dir_free(s);
 	lm_timers_free(&s->timers);
 	lm_ratelimit_free(s->rates);
@@ -260,6 +258,7 @@ void lm_coord_conn_sent(struct lm_coord_conn *c, lm_time now, size_t n)
 	if (n == 0)
 		return;
 	lm_pipe_sent(&c->pipe, n);
+	c->server->n.bytes_out += n;
 	c->progress = now;
 	conn_fill(c);
 	c->waiting = c->pipe.out_len > 0;
@@ -300,6 +299,7 @@ void lm_coord_server_input(struct lm_coord_server *s, struct lm_now now, struct 
 {
 	int rc;
 
+	s->n.bytes_in += len;
 	do {
 		rc = lm_pipe_gather(&c->pipe, &data, &len, record_max(c));
 		if (rc == -EMSGSIZE && c->step == CONN_HANDSHAKE)
@@ -312,7 +312,7 @@ void lm_coord_server_input(struct lm_coord_server *s, struct lm_now now, struct 
 		}
 	} while (rc > 0 && input_record(c, now));
 	conn_flush(c, now.mono);
-	reap(s);
+	server_reap(s);
 }
 
 /* ------------------------------------------------------------------ time -- */
@@ -359,7 +359,7 @@ void lm_coord_server_tick(struct lm_coord_server *s, struct lm_now now)
 		write_commit(s, now);
 	while ((t = lm_timers_pop(&s->timers, now.mono)) != NULL)
 		conn_timer(LM_CONTAINER_OF(t, struct lm_coord_conn, timer), now.mono);
-	reap(s);
+	server_reap(s);
 }
 
 enum lm_verdict lm_coord_server_revocation(struct lm_coord_server *s, struct lm_now now,
@@ -369,7 +369,7 @@ enum lm_verdict lm_coord_server_revocation(struct lm_coord_server *s, struct lm_
 
 	if (v != LM_TRUSTED)
 		s->n.record_refused[v]++;
-	reap(s);
+	server_reap(s);
 	return v;
 }
 

@@ -151,6 +151,8 @@ void conn_flush(struct lm_coord_conn *c, lm_time now);
 /* Ends the connection; code 0: without an ERROR message. c stays readable until the server is
  * left (c->dead is set). */
 void conn_end(struct lm_coord_conn *c, unsigned code, const char *why);
+/* Frees the ended connections: before any public function returns. */
+void server_reap(struct lm_coord_server *s);
 /* A refusal in the log, at a bounded rate. */
 void server_note(struct lm_coord_server *s, lm_time now, const struct lm_endpoint *from,
 		 const struct lm_cert *cert, const char *what);

@@ -298,3 +298,28 @@ enum lm_verdict write_revocation(struct lm_coord_server *s, struct lm_now now, c
 	write_sweep(s, now);
 	return v;
 }
+
+void lm_coord_server_reconfigure(struct lm_coord_server *s, struct lm_now now,
+				 const struct lm_authorities *au, lm_time record_ttl)
+{
+	const struct item *it;
+	bool changed;
+
+	s->cfg.authorities = *au;
+	s->cfg.record_ttl = record_ttl;
+	lm_revocations_free(&s->lists);
+	for (it = s->items; it != NULL; it = it->hh.next)
+		if (it->kind == LM_COORD_ITEM_REVOCATION &&
+		    lm_revocations_add(&s->lists, au, it->bytes, it->ann_len, &changed) !=
+			LM_TRUSTED)
+			lm_log(s->cfg.log, LM_LOG_INFO,
+			       "a revocation list is no longer in force: its authority is not "
+			       "configured");
+	for (it = s->pending; it != NULL; it = it->hh.next)
+		if (it->kind == LM_COORD_ITEM_REVOCATION &&
+		    lm_revocations_add(&s->lists, au, it->bytes, it->ann_len, &changed) !=
+			LM_TRUSTED)
+			lm_log(s->cfg.log, LM_LOG_INFO, "a revocation list is not taken");
+	write_sweep(s, now);
+	server_reap(s);
+}

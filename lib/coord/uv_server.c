@@ -296,7 +296,7 @@ static int listen_on(struct lm_coord_listener *l, const struct lm_endpoint *ep,
 	if (rc == 0)
 		rc = uv_listen((uv_stream_t *)socket, BACKLOG, on_connection);
 	if (rc < 0)
-		return lm_error_set(err, -rc, "cannot listen on %s: %s",
+		return lm_error_set(err, -rc, "cannot listen on %s: %s; see the option listen",
 				    lm_endpoint_format(ep, text), uv_strerror(rc));
 	return 0;
 }

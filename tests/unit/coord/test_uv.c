@@ -1,29 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The libuv glue on real loopback TCP, IPv4 and IPv6: links and listener in one loop. */
-#include "world.h"
+#include "ends.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <cmocka.h>
-
-#define PATIENCE_MS 20000
-
-/* A site of the world, whose client is replaced by a link. */
-struct end {
-	struct site *site;
-	struct lm_coord_link *link;
-	uint64_t published;
-	unsigned ups, downs;
-	char why[256];
-};
 
 struct net {
 	struct world *w;
@@ -38,71 +24,6 @@ static void clock_now(void *user, struct lm_now *out)
 	(void)user;
 	*out = (struct lm_now){.mono = uv_hrtime(), .wall = WORLD_EPOCH};
 }
-
-static void e_record(void *user, const uint8_t *cert, size_t cert_len, const uint8_t *ann,
-		     size_t ann_len)
-{
-	struct site *s = ((struct end *)user)->site;
-
-	assert_int_equal(lm_directory_put(s->dir, s->source, cert, cert_len, ann, ann_len), 0);
-}
-
-static void e_removed(void *user, const uint8_t node[LM_KEY_LEN])
-{
-	struct site *s = ((struct end *)user)->site;
-
-	lm_directory_unlist(s->dir, s->source, node);
-}
-
-static void e_revocation(void *user, const uint8_t *data, size_t len)
-{
-	struct site *s = ((struct end *)user)->site;
-
-	assert_int_equal(lm_directory_put_revocation(s->dir, data, len), 0);
-	s->lists++;
-}
-
-static void e_resync(void *user)
-{
-	struct site *s = ((struct end *)user)->site;
-
-	s->resyncs++;
-	lm_directory_resync(s->dir, s->source);
-}
-
-static void e_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t revision)
-{
-	struct site *s = ((struct end *)user)->site;
-
-	lm_directory_synced(s->dir, s->source, epoch, revision, NULL, NULL);
-}
-
-static void e_published(void *user, uint64_t sequence)
-{
-	((struct end *)user)->published = sequence;
-}
-
-static void e_state(void *user, enum lm_coord_state st, const char *why)
-{
-	struct end *e = user;
-
-	e->ups += st == LM_COORD_UP;
-	if (why == NULL)
-		return;
-	e->downs++;
-	snprintf(e->why, sizeof(e->why), "%s", why);
-}
-
-static const struct lm_coord_link_ops link_ops = {
-    .now = clock_now,
-    .record = e_record,
-    .removed = e_removed,
-    .revocation = e_revocation,
-    .resync = e_resync,
-    .synced = e_synced,
-    .published = e_published,
-    .state = e_state,
-};
 
 static void serve(struct net *n)
 {
@@ -119,37 +40,11 @@ static void serve(struct net *n)
 	assert_non_null(n->listener);
 }
 
-/* A port that was free a moment ago. */
-static uint16_t free_port(const char *host)
-{
-	struct sockaddr_storage sa;
-	struct lm_endpoint ep;
-	socklen_t len = sizeof(sa);
-	char text[64];
-	int fd;
-
-	snprintf(text, sizeof(text), "%s:0", host);
-	assert_int_equal(lm_ip_parse(host, &ep.ip), 0);
-	ep.port = 0;
-	len = lm_endpoint_to_sockaddr(&ep, &sa);
-	fd = socket(sa.ss_family, SOCK_STREAM, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, len) < 0) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	len = sizeof(sa);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	close(fd);
-	assert_int_equal(lm_endpoint_from_sockaddr((struct sockaddr *)&sa, &ep), 0);
-	return ep.port;
-}
-
 static bool net_open(struct net *n, const char *host)
 {
 	memset(n, 0, sizeof(*n));
 	assert_int_equal(lm_ip_parse(host, &n->at.ip), 0);
-	n->at.port = free_port(host);
+	n->at.port = end_free_port(host);
 	if (n->at.port == 0)
 		return false;
 	n->w = world_new();
@@ -160,39 +55,11 @@ static bool net_open(struct net *n, const char *host)
 
 static void join(struct net *n, struct end *e)
 {
-	struct lm_coord_client_config cfg = {.mesh = "test", .name = "c1", .log = &n->w->sink};
-	struct lm_error err;
-
 	e->site = e->site ? e->site : site_new(n->w, false);
-	cfg.id = e->site->id;
-	cfg.cert = e->site->cert;
-	cfg.cert_len = e->site->cert_len;
-	memcpy(cfg.server_key, n->w->server_id->ed_public, LM_KEY_LEN);
-	lm_directory_position(e->site->dir, e->site->source, cfg.epoch, &cfg.revision);
-	e->link = lm_coord_link_new(&n->loop, &n->at, &cfg, &link_ops, e, &err);
-	assert_non_null(e->link);
+	end_join(e, &n->loop, &n->at);
 }
 
-static void publish(struct end *e, uint64_t sequence)
-{
-	uint8_t buf[LM_ANNOUNCE_MAX];
-	size_t len = site_announcement(e->site, sequence, buf);
-
-	assert_int_equal(
-	    lm_coord_client_publish(lm_coord_link_client(e->link), uv_hrtime(), buf, len), 0);
-	lm_coord_link_kick(e->link);
-}
-
-/* Runs the loop until the condition holds. */
-#define WAIT(n, cond)                                                                              \
-	do {                                                                                       \
-		uint64_t until = uv_hrtime() + PATIENCE_MS * LM_MSEC;                              \
-		while (!(cond) && uv_hrtime() < until) {                                           \
-			uv_run(&(n)->loop, UV_RUN_NOWAIT);                                         \
-			usleep(1000);                                                              \
-		}                                                                                  \
-		assert_true(cond);                                                                 \
-	} while (0)
+#define WAIT(n, cond) END_WAIT(&(n)->loop, cond)
 
 static void net_close(struct net *n)
 {
@@ -227,11 +94,11 @@ static void link_test(const char *host)
 	}
 	join(&n, a);
 	join(&n, b);
-	publish(a, 1);
-	publish(b, 2);
+	end_publish(a, 1);
+	end_publish(b, 2);
 	WAIT(&n, a->published == 1 && b->published == 2 && site_knows(a->site, b->site, 2) &&
 		     site_knows(b->site, a->site, 1));
-	publish(a, 3);
+	end_publish(a, 3);
 	WAIT(&n, site_knows(b->site, a->site, 3));
 	/* The coordinator stops, says so, and is found again. */
 	lm_coord_listener_close(n.listener);

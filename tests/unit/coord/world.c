@@ -247,11 +247,16 @@ void world_server_kill(struct world *w)
 
 struct world *world_new(void)
 {
+	return world_new_at(WORLD_EPOCH);
+}
+
+struct world *world_new_at(int64_t wall)
+{
 	struct world *w = calloc(1, sizeof(*w));
 	uint8_t seed[32], epoch[LM_EPOCH_LEN];
 
 	need(w != NULL && lm_crypto_init() == 0, "start");
-	w->now.wall = WORLD_EPOCH;
+	w->now.wall = wall;
 	w->rng = 1;
 	fill_random(w, seed, sizeof(seed));
 	w->authority = lm_identity_from_seed(seed);
@@ -317,8 +322,8 @@ struct site *site_new(struct world *w, bool start)
 	need(s->source >= 0, "source");
 	memcpy(s->cert_fields.node, s->id->ed_public, LM_KEY_LEN);
 	s->cert_fields.serial = s->number;
-	s->cert_fields.not_before = WORLD_EPOCH - 86400;
-	s->cert_fields.not_after = WORLD_EPOCH + WORLD_VALID;
+	s->cert_fields.not_before = w->now.wall - 86400;
+	s->cert_fields.not_after = w->now.wall + WORLD_VALID;
 	strcpy(s->cert_fields.mesh, "test");
 	snprintf(s->cert_fields.name, sizeof(s->cert_fields.name), "site%u", s->number);
 	s->cert_fields.n_prefixes = 1;

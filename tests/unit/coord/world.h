@@ -68,6 +68,8 @@ struct world {
 };
 
 struct world *world_new(void);
+/* At another wall time than WORLD_EPOCH. */
+struct world *world_new_at(int64_t wall);
 void world_free(struct world *w);
 /* kill -9: connections break, nothing is said; and back with the same store. */
 void world_server_kill(struct world *w);
