@@ -40,8 +40,9 @@
 #define LM_M_SOURCE_BURST     5
 #define LM_M_SWEEP	      (5 * LM_SEC)
 #define LM_M_SWEEP_FULL	      (60 * LM_SEC)
-#define LM_M_WALL_JUMP	      30 /* seconds of wall against monotonic time: judge all again */
-#define LM_M_RESP_TRIES	      8	 /* forged message 2s that one initiation puts up with */
+#define LM_M_WALL_JUMP	      30  /* seconds of wall against monotonic time: judge all again */
+#define LM_M_ANN_BURST	      8.0 /* announcements of one peer that are checked at once */
+#define LM_M_RESP_TRIES	      8	  /* forged message 2s that one initiation puts up with */
 
 struct peer;
 struct session;
@@ -216,7 +217,7 @@ struct lm_mesh {
 	uint32_t n_half_open, max_half_open;
 
 	struct lm_cookie_jar jar;
-	struct lm_ratelimit *sources;
+	struct lm_ratelimit *unproven, *proven; /* by source: without and with a cookie */
 	struct lm_rate rate;
 	uint32_t handshake_limit;
 	struct log_limit refusals, events;

@@ -273,9 +273,10 @@ static int init(struct lm_mesh *m, const struct lm_mesh_config *cfg, struct lm_e
 	lm_mac1_key(m->id->x_public, m->mac1_key);
 	lm_cookie_key(m->id->x_public, m->cookie_key);
 	m->ops.random(m->user, key, sizeof(key));
-	m->sources = lm_ratelimit_new(key, LM_M_SOURCE_RATE, LM_M_SOURCE_BURST);
+	m->unproven = lm_ratelimit_new(key, LM_M_SOURCE_RATE, LM_M_SOURCE_BURST);
+	m->proven = lm_ratelimit_new(key, LM_M_SOURCE_RATE, LM_M_SOURCE_BURST);
 	m->by_index = calloc(m->max_peers, sizeof(struct peer *));
-	if (m->sources == NULL || m->by_index == NULL ||
+	if (m->unproven == NULL || m->proven == NULL || m->by_index == NULL ||
 	    lm_m_due_init(m, &m->sweep, TIMER_SWEEP) != 0)
 		return lm_error_set(err, ENOMEM, "out of memory");
 	lm_m_arm(m, &m->sweep, LM_M_SWEEP);
@@ -335,7 +336,8 @@ void lm_mesh_free(struct lm_mesh *m, struct lm_now now, bool polite)
 	if (m->cert_raw != NULL)
 		lm_m_overlay_del(m, &m->cert);
 	lm_revocations_free(&m->revocations);
-	lm_ratelimit_free(m->sources);
+	lm_ratelimit_free(m->unproven);
+	lm_ratelimit_free(m->proven);
 	lm_timers_free(&m->timers);
 	free(m->by_index);
 	free(m->cert_raw);

@@ -76,6 +76,7 @@ struct peer *lm_m_peer_new(struct lm_mesh *m, const struct lm_cert *c, const uin
 	memcpy(p->cert_hash, hash, sizeof(p->cert_hash));
 	p->barred = barred;
 	p->greater = memcmp(m->cert.node, c->node, LM_KEY_LEN) > 0;
+	p->ann_tokens = LM_M_ANN_BURST;
 	p->ann_refilled = m->now.mono;
 	if (lm_identity_x_public(c->node, p->x_public) != 0 ||
 	    lm_m_due_init(m, &p->connect, TIMER_HANDSHAKE) != 0 ||

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ANN_BURST 8.0 /* announcements of one peer that are checked at once */
-#define ANN_RATE  4.0 /* and more of them a second */
+#define ANN_RATE 4.0 /* announcements of one peer that are checked a second */
 
 static struct peer *next_up(struct peer *p)
 {
@@ -127,8 +126,8 @@ static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *da
 static bool ann_allowed(struct lm_mesh *m, struct peer *p)
 {
 	p->ann_tokens += (double)lm_m_since(m, p->ann_refilled) / (double)LM_SEC * ANN_RATE;
-	if (p->ann_tokens > ANN_BURST)
-		p->ann_tokens = ANN_BURST;
+	if (p->ann_tokens > LM_M_ANN_BURST)
+		p->ann_tokens = LM_M_ANN_BURST;
 	p->ann_refilled = m->now.mono;
 	if (p->ann_tokens < 1)
 		return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Message 1 from anybody. In order of cost: one keyed hash; under load a cookie;
- * a token of the source's bucket; only then a Diffie-Hellman. A good message 1
+ * Message 1 from anybody. In order of cost: one keyed hash; a token of the
+ * source's bucket, which a cookie proves to be the source, and which is asked for
+ * one under load and when it sends too much; only then a Diffie-Hellman. A good message 1
  * makes a half-open session and nothing else: it may be a replay. What the peer
  * has now stays untouched until the first transport message (session.c).
  */
@@ -30,6 +31,8 @@ static void send_cookie(struct lm_mesh *m, const struct lm_path *to, const struc
 static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len,
 		  struct lm_msg_init *in)
 {
+	uint32_t load;
+
 	if (lm_msg_init_decode(data, len, in) != 0) {
 		m->count.malformed++;
 		return false;
@@ -38,16 +41,20 @@ static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		m->count.mac1_bad++;
 		return false;
 	}
-	if (lm_rate_count(&m->rate, m->now.mono) > m->handshake_limit &&
-	    !lm_mac2_ok(&m->jar, &from->remote, data, MAC1_OFF)) {
-		send_cookie(m, from, in);
-		return false;
-	}
-	if (!lm_ratelimit_take(m->sources, m->now.mono, &from->remote.ip)) {
+	load = lm_rate_count(&m->rate, m->now.mono);
+	if (lm_mac2_ok(&m->jar, &from->remote, data, MAC1_OFF)) {
+		if (lm_ratelimit_take(m->proven, m->now.mono, &from->remote.ip))
+			return true;
 		m->count.rate_limited++;
 		return false;
 	}
-	return true;
+	/* Who writes a member's address on his own datagrams empties this bucket, but not that of
+	 * the member, who gets a cookie. */
+	if (load <= m->handshake_limit &&
+	    lm_ratelimit_take(m->unproven, m->now.mono, &from->remote.ip))
+		return true;
+	send_cookie(m, from, in);
+	return false;
 }
 
 static bool ephemeral_seen(struct peer *p, const uint8_t e[32])
