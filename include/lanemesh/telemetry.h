@@ -76,6 +76,7 @@ enum lm_ctr_kind {
 	X(ESP_DUMMY, "esp_dummy", PACKETS, DROP, "ESP: dummy packet, RFC 4303 section 2.6")        \
 	X(INNER_SOURCE_DENIED, "inner_source_denied", PACKETS, DROP,                               \
 	  "inner source is not in the sender's certificate")                                       \
+	X(INNER_ECN, "inner_ecn", PACKETS, DROP, "outer congestion mark, inner without ECN")       \
 	X(INNER_NO_ROUTE, "inner_no_route", PACKETS, DROP, "inner destination is not local")       \
 	X(INNER_TO_MESH, "inner_to_mesh", PACKETS, DROP, "inner destination is behind a peer")     \
 	X(INNER_TTL_EXPIRED, "inner_ttl_expired", PACKETS, DROP, "inner TTL or hop limit ran out") \

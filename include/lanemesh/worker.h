@@ -16,9 +16,11 @@
 
 struct lm_dp;
 
-#define LM_DP_PORTS_MAX	   16
-#define LM_DP_WORKERS_MAX  64
-#define LM_DP_PREFIXES_MAX (LM_PREFIXES_MAX + LM_OVERLAYS_MAX)
+#define LM_DP_PORTS_MAX	    16
+#define LM_DP_WORKERS_MAX   64
+#define LM_DP_PREFIXES_MAX  (LM_PREFIXES_MAX + LM_OVERLAYS_MAX)
+#define LM_DP_ADDRESSES_MAX 64
+#define LM_DP_PORT_NONE	    UINT16_MAX /* in place of a port: the box itself */
 
 enum lm_dp_role { LM_DP_LAN, LM_DP_WAN };
 
@@ -40,9 +42,10 @@ struct lm_dp_config {
 	const char *instance; /* DPDK file prefix "lanemesh-<instance>" */
 	unsigned workers;     /* 1..64 */
 	const int *cpus;      /* one for each worker, may repeat; NULL: chosen */
-	bool idle_poll;	      /* never sleep */
+	bool idle_poll;	      /* never sleep; else at most 1 ms, when there is nothing to do */
 	enum lm_hugepages hugepages;
-	unsigned memory_mb, mbufs;
+	unsigned memory_mb;
+	unsigned mbufs;	  /* packet buffers; raised to what queues and rings can hold at once */
 	const char *aead; /* backend, NULL = best */
 	uint32_t max_peers;
 	const struct lm_dp_port_config *ports;
@@ -54,18 +57,25 @@ struct lm_dp_config {
  * say so). Once per process. 0 or -errno with err naming the port or option and the cure. */
 int lm_dp_create(const struct lm_dp_config *cfg, struct lm_dp **out,
 		 struct lm_error *err) LM_MUST_CHECK;
-/* Stops the workers, frees all, wipes keys. */
+/* Stops the workers, frees all, wipes keys. Packets in rings and queues are lost. */
 void lm_dp_free(struct lm_dp *dp);
 
 /* --------------------------------------------------------------- tables -- */
 
-/* struct lm_route is fwd's; LM_ROUTE_CONNECTED is punted as LM_PUNT_NEIGHBOUR. The control thread
- * resolves conflicts: one route a prefix. */
+/*
+ * struct lm_route is fwd's; LM_ROUTE_CONNECTED is punted as LM_PUNT_NEIGHBOUR. The control thread
+ * resolves conflicts: one route a prefix. Routes to a neighbour on a WAN port are never used:
+ * nothing leaves there but ESP and what the control thread sends.
+ *
+ * Calls that replace or remove something wait until no worker uses it any more, sleeping:
+ * microseconds when workers idle, at most what a worker takes for a burst on each of its ports.
+ */
 
 /* Adds or replaces. -ENOMEM / -ENOSPC leaves the table as it was. */
 int lm_dp_route_set(struct lm_dp *dp, const struct lm_prefix *prefix,
 		    const struct lm_route *r) LM_MUST_CHECK;
-/* -ENOENT when there is none. Returns once no worker uses it. */
+/* -ENOENT when there is none. Packets that are in a worker's hands may still follow it (until the
+ * next call that waits, e.g. lm_dp_peer_set), no later ones. */
 int lm_dp_route_del(struct lm_dp *dp, const struct lm_prefix *prefix);
 uint32_t lm_dp_route_count(const struct lm_dp *dp);
 
@@ -75,44 +85,63 @@ int lm_dp_own_set(struct lm_dp *dp, const struct lm_prefix *prefixes, unsigned n
 int lm_dp_addresses_set(struct lm_dp *dp, uint16_t port, const struct lm_ip *ips,
 			unsigned n) LM_MUST_CHECK;
 
-/* Inner source addresses that the peer may send (decap check); n = 0 forgets the peer. */
+/* Inner source addresses that the peer may send (decap check). n = 0 forgets the peer: its outbound
+ * SAs and path too; inbound sessions are the caller's to delete. Then its number may be used again.
+ */
 int lm_dp_peer_set(struct lm_dp *dp, uint32_t peer, const struct lm_prefix *prefixes,
 		   unsigned n) LM_MUST_CHECK;
-/* Lane j gets SPI spi_base + j and belongs to worker j mod W. Returns when every worker accepts. */
+/* Lane j gets SPI spi_base + j and belongs to worker j mod W. Packets that arrive after it has
+ * returned are accepted. -EEXIST: the block is in use; -EINVAL, -ENOMEM. */
 int lm_dp_sa_in_add(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
 		    const struct lm_esp_key *keys) LM_MUST_CHECK;
 /* Returns once no worker uses it; keys are wiped. */
 void lm_dp_sa_in_del(struct lm_dp *dp, uint32_t spi_base);
-/* New outbound SAs, numbers from 1; lanes = workers. spi_base 0: none. The old ones are wiped. */
+/* New outbound SAs, numbers from 1; lanes must be lm_dp_workers(). spi_base 0: none, traffic is a
+ * counted drop (no_session). The old ones are wiped. 0, -EINVAL, -ENOMEM. */
 int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
 		     const struct lm_esp_key *keys) LM_MUST_CHECK;
 /* The outer headers and the WAN port that packets to the peer take, and the largest inner packet.
- * NULL: no way at present. */
+ * outer->port: a WAN port's index. NULL: no way at present. 0, -EINVAL, -ENOMEM. */
 int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer,
 		   uint16_t inner_mtu) LM_MUST_CHECK;
 
 /* ---------------------------------------------------------------- rings -- */
 
-/* Frames from the kernel twin or from the control thread, sent as they are. -ENOBUFS: dropped and
- * counted. */
+/*
+ * Every packet ends in exactly one counter. Of the workers' counters,
+ *   lan_rx_packets + wan_rx_packets + injected
+ *     = lan_tx_packets + wan_tx_packets + punted + keepalive_rx + the sum of the drops
+ * whenever no packet is in their hands. `punted` counts TWIN, LOCAL, CONTROL, NEIGHBOUR, and ERROR
+ * for a packet to be fragmented; any other ERROR is about a packet that counts as a drop. Calls
+ * below that fail count among the control side's drops.
+ */
+
+/* Frames from the kernel twin or from the control thread, sent as they are. -ENOBUFS (ring or
+ * buffers full), -EMSGSIZE: dropped and counted. */
 int lm_dp_send(struct lm_dp *dp, uint16_t port, const void *frame, size_t len);
-/* An IP packet from the box itself (lm0): routed like one from a LAN, source check included.
- * -ENOBUFS: dropped and counted. */
+/* An IP packet from the box itself (lm0): routed like one from a LAN, source check, TTL and MTU
+ * included. Also the way for ICMP errors and for fragments of a packet that was punted. Errors as
+ * above. */
 int lm_dp_inject(struct lm_dp *dp, const void *packet, size_t len);
 
 enum lm_punt_kind {
 	LM_PUNT_TWIN,	   /* Ethernet frame for the port's kernel twin */
 	LM_PUNT_LOCAL,	   /* inner IP packet from a peer to one of our addresses */
 	LM_PUNT_CONTROL,   /* UDP payload with the non-ESP marker, or STUN */
-	LM_PUNT_NEIGHBOUR, /* IP packet to be sent on `port` once `via` is resolved */
-	LM_PUNT_ERROR,	   /* IP packet about which `error` is to be sent back, or which is to be
-			    * fragmented (IPv4 without DF, LM_ICMP_TOO_BIG) */
-	LM_PUNT_MOVED,	   /* no data: session's newest packet came from a new address */
+	LM_PUNT_NEIGHBOUR, /* IP packet, TTL already lowered, to be sent on `port` once `via` is
+			    * resolved */
+	LM_PUNT_ERROR,	   /* IP packet about which `error` is to be sent back; or, when `peer` is
+			    * UINT32_MAX, it is IPv4 without DF and the error is LM_ICMP_TOO_BIG,
+			    * which is to be cut into fragments of `mtu` and injected again */
+	LM_PUNT_MOVED,	   /* no data: a lane's newest authentic packet came from another address
+			    * or WAN port than its newest before. Also for a lane's first packet,
+			    * so every lane of every session makes one note at least */
 };
 
 struct lm_punt {
 	enum lm_punt_kind kind;
-	uint16_t port;		 /* where it came in; NEIGHBOUR: where it is to go out */
+	uint16_t port;		 /* where it came in, LM_DP_PORT_NONE: lm_dp_inject; NEIGHBOUR:
+				  * where it is to go out */
 	struct lm_endpoint from; /* CONTROL, MOVED: outer source */
 	struct lm_endpoint to;	 /* CONTROL: outer destination */
 	uint32_t session;	 /* MOVED: SPI base */
@@ -124,9 +153,11 @@ struct lm_punt {
 	size_t len;
 };
 
-/* Readable when there is something to poll (edge: poll until it returns 0). */
+/* Readable when there is something to poll (edge: poll until it returns 0; only then it becomes
+ * readable again). */
 int lm_dp_event_fd(const struct lm_dp *dp);
-/* Hands up to max punted packets to the handler; data lives during the call. Returns how many. */
+/* Hands up to max punted packets to the handler, control messages of all workers first; data lives
+ * during the call. Returns how many. */
 unsigned lm_dp_poll(struct lm_dp *dp, unsigned max,
 		    void (*handler)(void *user, const struct lm_punt *p), void *user);
 

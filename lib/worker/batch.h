@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A burst's route lookup: destinations and sources of both families, each in one call. */
+#ifndef LANEMESH_WORKER_BATCH_H
+#define LANEMESH_WORKER_BATCH_H
+
+#include "ip.h"
+#include "worker_internal.h"
+
+static inline void lm_batch_reset(struct lm_batch *b)
+{
+	b->n = b->n4 = b->n6 = 0;
+}
+
+/* ip: the checked IP packet, which is m's data from now on. Returns the packet's place. */
+static inline unsigned lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, const uint8_t *ip)
+{
+	unsigned i = b->n++;
+
+	b->m[i] = m;
+	if (lm_is_ip4(ip)) {
+		b->dst4[b->n4] = lm_be32(ip + 16);
+		b->src4[b->n4] = lm_be32(ip + 12);
+		b->at4[b->n4++] = (uint8_t)i;
+	} else {
+		b->dst6[b->n6] = ip + 24;
+		b->src6[b->n6] = ip + 8;
+		b->at6[b->n6++] = (uint8_t)i;
+	}
+	return i;
+}
+
+static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
+{
+	uint32_t dst[LM_BURST], src[LM_BURST];
+
+	if (b->n4 > 0) {
+		lm_fwd_lookup4(f, b->dst4, dst, b->n4);
+		lm_fwd_lookup4(f, b->src4, src, b->n4);
+		for (unsigned k = 0; k < b->n4; k++) {
+			b->dst[b->at4[k]] = dst[k];
+			b->src[b->at4[k]] = src[k];
+		}
+	}
+	if (b->n6 > 0) {
+		lm_fwd_lookup6(f, b->dst6, dst, b->n6);
+		lm_fwd_lookup6(f, b->src6, src, b->n6);
+		for (unsigned k = 0; k < b->n6; k++) {
+			b->dst[b->at6[k]] = dst[k];
+			b->src[b->at6[k]] = src[k];
+		}
+	}
+}
+
+/* FAULTS row 30. src: the next hop that the lookup found for the packet's source. */
+static inline bool lm_source_ok(const struct lm_srccheck *c, const struct lm_fwd *f,
+				const uint8_t *ip, uint32_t src)
+{
+	if (c == NULL)
+		return false;
+	return lm_is_ip4(ip) ? lm_srccheck4(c, f, lm_be32(ip + 12), src)
+			     : lm_srccheck6(c, f, ip + 8, src);
+}
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control thread's side of the tables: build the new, publish the pointer, wait
+ * until no worker uses the old, free it.
+ */
+#include "worker_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define KEY_ALIGN 64
+
+void lm_dp_quiesce(struct lm_dp *dp)
+{
+	uint64_t token = rte_rcu_qsbr_start(dp->qsbr);
+	struct timespec ts = {.tv_nsec = 5000};
+
+	/* Sleeps rather than spins: a worker that was preempted may need this very core. */
+	while (rte_rcu_qsbr_check(dp->qsbr, token, false) == 0)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+/* -------------------------------------------------------------- routes -- */
+
+int lm_dp_route_set(struct lm_dp *dp, const struct lm_prefix *prefix, const struct lm_route *r)
+{
+	if (r->kind == LM_ROUTE_PEER && r->peer >= dp->max_peers)
+		return -EINVAL;
+	if ((r->kind == LM_ROUTE_NEIGHBOUR || r->kind == LM_ROUTE_CONNECTED) &&
+	    r->port >= dp->n_ports)
+		return -EINVAL;
+	return lm_fwd_route_set(dp->fwd, prefix, r);
+}
+
+int lm_dp_route_del(struct lm_dp *dp, const struct lm_prefix *prefix)
+{
+	return lm_fwd_route_del(dp->fwd, prefix);
+}
+
+uint32_t lm_dp_route_count(const struct lm_dp *dp)
+{
+	return lm_fwd_route_count(dp->fwd);
+}
+
+/* ----------------------------------------------------------- addresses -- */
+
+/* Publishes a source check made of prefixes; n = 0: none. */
+static int publish_source(struct lm_dp *dp, struct lm_srccheck **where, uint32_t peer,
+			  const struct lm_prefix *prefixes, unsigned n)
+{
+	struct lm_srccheck *new = NULL, *old = *where;
+	int e;
+
+	if (n > 0) {
+		new = calloc(1, sizeof(*new));
+		if (new == NULL)
+			return -ENOMEM;
+		e = lm_srccheck_init(new, peer, prefixes, n);
+		if (e != 0) {
+			free(new);
+			return e;
+		}
+	}
+	lm_rcu_store(where, new);
+	lm_dp_quiesce(dp);
+	free(old);
+	return 0;
+}
+
+int lm_dp_own_set(struct lm_dp *dp, const struct lm_prefix *prefixes, unsigned n)
+{
+	return publish_source(dp, &dp->own, UINT32_MAX, prefixes, n);
+}
+
+int lm_dp_addresses_set(struct lm_dp *dp, uint16_t port, const struct lm_ip *ips, unsigned n)
+{
+	struct lm_addresses *new, *old;
+
+	if (port >= dp->n_ports || n > LM_DP_ADDRESSES_MAX)
+		return -EINVAL;
+	new = calloc(1, sizeof(*new) + n * sizeof(new->ips[0]));
+	if (new == NULL)
+		return -ENOMEM;
+	new->n = n;
+	if (n > 0)
+		memcpy(new->ips, ips, n * sizeof(new->ips[0]));
+	old = dp->port[port].addresses;
+	lm_rcu_store(&dp->port[port].addresses, new);
+	lm_dp_quiesce(dp);
+	free(old);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- keys -- */
+
+/* Room for `lanes` expanded keys. */
+static void *keys_new(const struct lm_dp *dp, unsigned lanes, size_t *stride, size_t *len)
+{
+	*stride = (dp->key_size + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN;
+	*len = *stride * lanes;
+	return aligned_alloc(KEY_ALIGN, *len);
+}
+
+static void keys_free(void *keys, size_t len)
+{
+	if (keys != NULL)
+		explicit_bzero(keys, len);
+	free(keys);
+}
+
+static void session_free(struct lm_session_in *s)
+{
+	if (s == NULL)
+		return;
+	keys_free(s->keys, s->keys_len);
+	explicit_bzero(s, sizeof(*s) + s->lanes * sizeof(s->sa[0])); /* salts */
+	free(s);
+}
+
+static void sas_out_free(struct lm_sas_out *out)
+{
+	if (out == NULL)
+		return;
+	keys_free(out->keys, out->keys_len);
+	explicit_bzero(out, sizeof(*out) + out->lanes * sizeof(out->sa[0]));
+	free(out);
+}
+
+static struct lm_session_in *session_new(const struct lm_dp *dp, uint32_t peer, uint32_t spi_base,
+					 unsigned lanes, const struct lm_esp_key *keys)
+{
+	size_t size = sizeof(struct lm_session_in) + lanes * sizeof(struct lm_sa_in), stride;
+	struct lm_session_in *s = aligned_alloc(_Alignof(struct lm_session_in), size);
+
+	if (s == NULL)
+		return NULL;
+	*s = (struct lm_session_in){.spi_base = spi_base, .peer = peer, .lanes = lanes};
+	s->keys = keys_new(dp, lanes, &stride, &s->keys_len);
+	if (s->keys == NULL) {
+		free(s);
+		return NULL;
+	}
+	for (unsigned i = 0; i < lanes; i++) {
+		struct lm_aead_key *key = (struct lm_aead_key *)((char *)s->keys + i * stride);
+
+		lm_aead_key_init(dp->aead, key, keys[i].key);
+		lm_sa_in_init(&s->sa[i], key, keys[i].salt, spi_base + i, peer);
+	}
+	return s;
+}
+
+static struct lm_sas_out *sas_out_new(const struct lm_dp *dp, uint32_t spi_base, unsigned lanes,
+				      const struct lm_esp_key *keys)
+{
+	size_t size = sizeof(struct lm_sas_out) + lanes * sizeof(struct lm_sa_out), stride;
+	struct lm_sas_out *out = aligned_alloc(_Alignof(struct lm_sas_out), size);
+
+	if (out == NULL)
+		return NULL;
+	*out = (struct lm_sas_out){.spi_base = spi_base, .lanes = lanes};
+	out->keys = keys_new(dp, lanes, &stride, &out->keys_len);
+	if (out->keys == NULL) {
+		free(out);
+		return NULL;
+	}
+	for (unsigned i = 0; i < lanes; i++) {
+		struct lm_aead_key *key = (struct lm_aead_key *)((char *)out->keys + i * stride);
+
+		lm_aead_key_init(dp->aead, key, keys[i].key);
+		lm_sa_out_init(&out->sa[i], key, keys[i].salt, spi_base + i, LM_ESP_HARD_LIMIT);
+	}
+	return out;
+}
+
+/* --------------------------------------------------------------- peers -- */
+
+static void swap_out(struct lm_dp *dp, uint32_t peer, struct lm_sas_out *new)
+{
+	struct lm_sas_out *old = dp->peer[peer].out;
+
+	lm_rcu_store(&dp->peer[peer].out, new);
+	if (old != NULL) {
+		lm_dp_quiesce(dp);
+		sas_out_free(old);
+	}
+}
+
+static void swap_path(struct lm_dp *dp, uint32_t peer, struct lm_path_out *new)
+{
+	struct lm_path_out *old = dp->peer[peer].path;
+
+	lm_rcu_store(&dp->peer[peer].path, new);
+	if (old != NULL) {
+		lm_dp_quiesce(dp);
+		free(old);
+	}
+}
+
+int lm_dp_peer_set(struct lm_dp *dp, uint32_t peer, const struct lm_prefix *prefixes, unsigned n)
+{
+	if (peer >= dp->max_peers)
+		return -EINVAL;
+	if (n == 0) {
+		swap_out(dp, peer, NULL);
+		swap_path(dp, peer, NULL);
+	}
+	return publish_source(dp, &dp->peer[peer].source, peer, prefixes, n);
+}
+
+int lm_dp_sa_in_add(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
+		    const struct lm_esp_key *keys)
+{
+	struct lm_sa_table *old = dp->sas, *grown;
+	struct lm_session_in *s;
+
+	if (peer >= dp->max_peers || lanes == 0 || lanes > LM_LANES_MAX ||
+	    !lm_spi_base_valid(spi_base))
+		return -EINVAL;
+	if (lm_sa_table_get(old, spi_base) != NULL)
+		return -EEXIST;
+	s = session_new(dp, peer, spi_base, lanes, keys);
+	if (s == NULL)
+		return -ENOMEM;
+	if (lm_sa_table_full(old)) {
+		grown = lm_sa_table_grown(old);
+		if (grown == NULL) {
+			session_free(s);
+			return -ENOMEM;
+		}
+		lm_sa_table_put(grown, s);
+		lm_rcu_store(&dp->sas, grown);
+		lm_dp_quiesce(dp);
+		free(old);
+	} else {
+		lm_sa_table_put(old, s);
+	}
+	/* No need to wait: a worker reads the table after it has received a packet, and no packet
+	 * of this session can arrive before we return. */
+	return 0;
+}
+
+void lm_dp_sa_in_del(struct lm_dp *dp, uint32_t spi_base)
+{
+	struct lm_session_in *s = lm_sa_table_take(dp->sas, spi_base);
+
+	if (s == NULL)
+		return;
+	lm_dp_quiesce(dp);
+	session_free(s);
+}
+
+int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
+		     const struct lm_esp_key *keys)
+{
+	struct lm_sas_out *new = NULL;
+
+	if (peer >= dp->max_peers)
+		return -EINVAL;
+	if (spi_base != 0) {
+		if (lanes != dp->n_workers || !lm_spi_base_valid(spi_base))
+			return -EINVAL;
+		new = sas_out_new(dp, spi_base, lanes, keys);
+		if (new == NULL)
+			return -ENOMEM;
+	}
+	swap_out(dp, peer, new);
+	return 0;
+}
+
+int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer,
+		   uint16_t inner_mtu)
+{
+	struct lm_path_out *new = NULL;
+
+	if (peer >= dp->max_peers)
+		return -EINVAL;
+	if (outer != NULL) {
+		if (outer->port >= dp->n_ports || dp->port[outer->port].role != LM_DP_WAN)
+			return -EINVAL;
+		new = malloc(sizeof(*new));
+		if (new == NULL)
+			return -ENOMEM;
+		*new = (struct lm_path_out){.outer = *outer, .inner_mtu = inner_mtu};
+	}
+	swap_path(dp, peer, new);
+	return 0;
+}
+
+void lm_dp_tables_free(struct lm_dp *dp)
+{
+	for (uint32_t i = 0; dp->peer != NULL && i < dp->max_peers; i++) {
+		sas_out_free(dp->peer[i].out);
+		free(dp->peer[i].path);
+		free(dp->peer[i].source);
+	}
+	free(dp->peer);
+	for (uint32_t i = 0; dp->sas != NULL && i <= dp->sas->mask; i++)
+		if (dp->sas->slot[i].session != LM_SA_GONE)
+			session_free(dp->sas->slot[i].session);
+	free(dp->sas);
+	free(dp->own);
+	for (unsigned i = 0; i < dp->n_ports; i++)
+		free(dp->port[i].addresses);
+	lm_fwd_free(dp->fwd);
+}

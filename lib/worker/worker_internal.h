@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of this module share. Who writes and who reads each field is
+ * said beside it: "control" is the control thread, "worker" the one worker that
+ * owns the structure, "const" is written before the workers start.
+ *
+ * A pointer marked RCU is loaded with lm_rcu_load after the packets were received,
+ * and forgotten before the worker reports its quiescent state at the end of a loop.
+ */
+#ifndef LANEMESH_WORKER_INTERNAL_H
+#define LANEMESH_WORKER_INTERNAL_H
+
+#include <lanemesh/port.h>
+#include <lanemesh/worker.h>
+
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#define LM_BURST	   LM_ESP_BURST
+#define LM_ETH_LEN	   ((uint16_t)sizeof(struct lm_eth_hdr))
+#define LM_HAND_BURST	   32
+#define LM_VLAN_TAGS_LEN   8 /* QinQ, in frames of the twin */
+#define lm_rcu_load(p)	   __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define lm_rcu_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/* -------------------------------------------------------------- tables -- */
+
+/* Our addresses on a port. Constant once published. */
+struct lm_addresses {
+	unsigned n;
+	struct lm_ip ips[];
+};
+
+/* How packets reach a peer. Constant once published. */
+struct lm_path_out {
+	struct lm_outer outer;
+	uint16_t inner_mtu;
+};
+
+/* Outbound SAs of a peer; lane = worker. Each SA is written by its worker alone. */
+struct lm_sas_out {
+	uint32_t spi_base;
+	unsigned lanes;
+	void *keys; /* const; wiped when freed */
+	size_t keys_len;
+	struct lm_sa_out sa[];
+};
+
+/* Inbound SAs of a session. Each SA is written by the worker that owns its lane. */
+struct lm_session_in {
+	uint32_t spi_base, peer;
+	unsigned lanes;
+	void *keys;
+	size_t keys_len;
+	struct lm_sa_in sa[];
+};
+
+/* All that workers know about a peer: three pointers, each replaced on its own. */
+struct lm_peer_slot {
+	struct lm_sas_out *out;	    /* RCU */
+	struct lm_path_out *path;   /* RCU */
+	struct lm_srccheck *source; /* RCU */
+	void *pad_;
+};
+
+/* SPI block to session: open addressing, at most half full. Control writes, workers read. */
+struct lm_sa_slot {
+	struct lm_session_in *session; /* NULL: never used; LM_SA_GONE: removed */
+	uint32_t spi_base;	       /* written before session */
+};
+struct lm_sa_table {
+	uint32_t mask;
+	uint32_t used; /* control: slots that are not NULL */
+	struct lm_sa_slot slot[];
+};
+#define LM_SA_GONE ((struct lm_session_in *)1)
+
+struct lm_sa_table *lm_sa_table_new(uint32_t slots);
+/* Control. Needs a slot to be free: lm_sa_table_full says whether to move to a larger one first. */
+void lm_sa_table_put(struct lm_sa_table *t, struct lm_session_in *s);
+bool lm_sa_table_full(const struct lm_sa_table *t);
+/* A new table with the sessions of t and room for as many again, or NULL. */
+struct lm_sa_table *lm_sa_table_grown(const struct lm_sa_table *t);
+struct lm_session_in *lm_sa_table_get(struct lm_sa_table *t, uint32_t spi);
+/* Takes it out and returns it; the caller waits for the workers and frees it. */
+struct lm_session_in *lm_sa_table_take(struct lm_sa_table *t, uint32_t spi_base);
+
+/* --------------------------------------------------------------- rings -- */
+
+/* A packet on its way to another worker, or from control to worker 0. */
+enum lm_hand_kind {
+	LM_HAND_ESP,	/* received on `port`, its lane belongs to the ring's worker */
+	LM_HAND_TX,	/* to be sent on `port`, whose TX queue belongs to the ring's worker */
+	LM_HAND_INJECT, /* room for an Ethernet header and an IP packet from the box itself */
+};
+struct lm_hand {
+	struct rte_mbuf *m;
+	uint16_t kind, port;
+	uint32_t pad_;
+};
+
+/* A packet on its way to the control thread: struct lm_punt, packed. */
+struct lm_punt_item {
+	struct rte_mbuf *m; /* NULL: MOVED */
+	uint8_t kind, error;
+	uint16_t port, mtu, pad_;
+	uint32_t peer, session;
+	struct lm_endpoint from;
+	union {
+		struct lm_endpoint to;
+		struct lm_ip via;
+	};
+};
+_Static_assert(sizeof(struct lm_punt_item) == 64, "a cache line, and a multiple of 4 for rte_ring");
+
+/* -------------------------------------------------------------- workers -- */
+
+struct lm_dp_port {
+	struct lm_port *port; /* control */
+	uint16_t id, queues;  /* const, as is all up to the last field */
+	uint16_t mtu;	      /* of IP packets */
+	uint16_t udp_port;    /* host order */
+	enum lm_dp_role role;
+	struct lm_mac mac;
+	uint8_t n_accept_tcp, n_accept_udp;
+	uint16_t accept_tcp[LM_CONFIG_ACCEPT_MAX], accept_udp[LM_CONFIG_ACCEPT_MAX];
+	struct lm_addresses *addresses; /* RCU */
+	char *name;
+};
+
+struct lm_tx {
+	uint16_t n;
+	struct rte_mbuf *m[LM_BURST];
+};
+
+struct lm_hand_out {
+	uint16_t n;
+	struct lm_hand item[LM_HAND_BURST];
+};
+
+/* Decrypted or LAN packets on their way through the route lookup; m's data is the IP packet. */
+struct lm_batch {
+	unsigned n, n4, n6;
+	struct rte_mbuf *m[LM_BURST];
+	struct lm_sa_in *sa[LM_BURST];	       /* from a peer */
+	uint8_t outer_tos[LM_BURST];	       /* from a peer */
+	uint32_t dst[LM_BURST], src[LM_BURST]; /* after the lookup: next hops */
+	uint8_t at4[LM_BURST], at6[LM_BURST];
+	uint32_t dst4[LM_BURST], src4[LM_BURST];
+	const uint8_t *dst6[LM_BURST], *src6[LM_BURST];
+};
+
+/* Written by the worker alone; other threads read counters and stats only. */
+struct lm_worker {
+	struct lm_dp *dp; /* const */
+	unsigned index;	  /* const */
+	int cpu;	  /* const; -1: any */
+	struct lm_aead *aead;
+	struct rte_ring *handover; /* const; many workers in, this one out */
+	struct rte_ring *inject;   /* const; control in, worker 0 out; NULL for the others */
+	struct rte_ring *punt_control, *punt_other; /* const; this worker in, control out */
+	bool punted;				    /* since the control thread was last woken */
+	lm_time now;				    /* of this burst; coarse */
+	struct lm_hand_out *hand;		    /* one for each worker */
+	unsigned n_hand_dirty;
+	uint16_t hand_dirty[LM_DP_WORKERS_MAX];
+	struct lm_dp_worker_info stats;
+	struct lm_counters counters;
+	struct lm_tx tx[LM_DP_PORTS_MAX];
+	struct lm_batch batch;
+	struct lm_esp_tx seal[LM_BURST];
+	struct rte_mbuf *seal_m[LM_BURST];
+	struct lm_esp_rx open[LM_BURST];
+	struct rte_mbuf *open_m[LM_BURST];
+	const uint8_t *open_ip[LM_BURST]; /* outer headers */
+	struct lm_hand received[LM_BURST];
+} __attribute__((aligned(64)));
+
+struct lm_dp {
+	const struct lm_log *log;
+	unsigned n_workers, n_ports;
+	unsigned n_launched;
+	bool idle_poll, eal_started;
+	uint32_t max_peers;
+	struct lm_eal eal;
+	void *pool;
+	struct rte_rcu_qsbr *qsbr;
+	struct lm_fwd *fwd;	   /* const pointer, RCU inside */
+	struct lm_srccheck *own;   /* RCU */
+	struct lm_sa_table *sas;   /* RCU */
+	struct lm_peer_slot *peer; /* const array of max_peers */
+	struct lm_aead *aead;	   /* control: expands keys */
+	size_t key_size;
+	struct lm_worker *worker[LM_DP_WORKERS_MAX];
+	struct lm_dp_port port[LM_DP_PORTS_MAX];
+	bool stop; /* control writes, workers read */
+	/* Control sleeps on event_fd; set by it, taken by the worker that wakes it. */
+	bool control_sleeps __attribute__((aligned(64)));
+	int event_fd;
+	unsigned punt_turn;	     /* control: whose ring is first */
+	struct lm_counters counters; /* control's own */
+};
+
+void lm_dp_tables_free(struct lm_dp *dp);
+
+/* Control: returns once every worker has forgotten what was unpublished before. Sleeps. */
+void lm_dp_quiesce(struct lm_dp *dp);
+
+static inline void lm_drop(struct lm_worker *w, struct rte_mbuf *m, enum lm_ctr why)
+{
+	lm_count(&w->counters, why, 1);
+	rte_pktmbuf_free(m);
+}
+
+/* --------------------------------------------------- parts of the loop -- */
+
+int lm_worker_main(void *worker);
+
+/* Frames from a LAN port's queue. Takes all mbufs; n <= LM_BURST, as below. */
+void lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
+/* IP packets from the box itself, after room for an Ethernet header. */
+void lm_lan_inject(struct lm_worker *w, struct rte_mbuf **pkts, unsigned n);
+/* Frames from a WAN port's queue, or handed over by the worker that received them. */
+void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
+		   bool handed);
+/* May the kernel twin have this packet of a WAN port? It is no fragment and fits len bytes. */
+bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, const uint8_t *ip,
+		    unsigned len);
+bool lm_wan_filter6(const struct lm_dp_port *p, const struct lm_addresses *own, const uint8_t *ip,
+		    unsigned len);
+bool lm_is_own(const struct lm_addresses *own, unsigned family, const uint8_t *address);
+
+/* Sends a frame: at the latest when the loop ends. */
+void lm_tx(struct lm_worker *w, uint16_t port, struct rte_mbuf *m);
+void lm_tx_flush(struct lm_worker *w);
+/* Puts an Ethernet header before the IP packet and sends it to the neighbour. */
+void lm_tx_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m);
+
+void lm_hand_over(struct lm_worker *w, unsigned to, struct rte_mbuf *m, enum lm_hand_kind kind,
+		  uint16_t port);
+void lm_hand_flush(struct lm_worker *w);
+/* Handles what others handed over; returns how many. */
+unsigned lm_hand_receive(struct lm_worker *w);
+/* The same for what the control thread sends. */
+unsigned lm_inject_receive(struct lm_worker *w);
+
+/* The ways to the control thread. Frame: for the port's kernel twin. */
+void lm_punt_twin(struct lm_worker *w, uint16_t port, struct rte_mbuf *m);
+/* A packet for someone in particular: item->m is set. Counted as punted, or as punt_full. */
+void lm_punt_item(struct lm_worker *w, const struct lm_punt_item *item);
+/* A packet to be sent on adj's link once the next hop's MAC address is known. */
+void lm_punt_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m);
+/* About a packet that was counted as a drop; freed when there is no room to tell of it. */
+void lm_punt_error(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint32_t peer,
+		   enum lm_icmp_error error, uint16_t mtu);
+/* False: no room, try again with a later packet. */
+bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
+		   const struct lm_endpoint *from);
+/* At the end of a loop: wakes the control thread if it sleeps and there is something for it. */
+void lm_punt_wake(struct lm_worker *w);
+
+#endif
