@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
 # For the scripts of this folder: $1 = the lanemesh binary. Works in a folder of
 # its own, removed at the end. A failed check says its line and ends the script.
 set -eu

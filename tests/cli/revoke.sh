@@ -113,6 +113,7 @@ err_has "extra"
 unchanged
 
 # The most that a list can hold, and one more.
+# shellcheck disable=SC2046 # each word is an argument
 revoke 0 $(printf -- '--serial %d ' $(seq 1001 3044))
 revoke 1 --serial 9999
 err_has "at most 2048"

@@ -77,7 +77,7 @@ done
 
 # The table fits 100 columns, however much there is.
 args=()
-for i in $(seq 0 31); do args+=(--prefix 10.$i.0.0/16); done
+for i in $(seq 0 31); do args+=(--prefix "10.$i.0.0/16"); done
 sign 0 "${args[@]}"
 run 0 inspect cert
 [ "$(wc -L <out)" -le 100 ] || die "a line is $(wc -L <out) columns wide"
@@ -120,8 +120,10 @@ sign 2 --days 1 --not-after 2126-01-01T00:00:00Z
 err_has "--days and --not-after"
 sign 2 "${args[@]}" --prefix fd00::/8
 err_has "at most 32"
+# shellcheck disable=SC2046 # each word is an argument
 sign 2 $(printf -- '--tag t%d ' $(seq 9))
 err_has "at most 8"
+# shellcheck disable=SC2046 # each word is an argument
 sign 2 $(printf -- '--segment %d ' $(seq 9))
 err_has "at most 8"
 
