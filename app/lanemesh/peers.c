@@ -4,15 +4,15 @@
 #include "table.h"
 
 static const struct cli_column columns[] = {
-    {"SITE", "name", 16, false, NULL},
-    {"STATE", "state", 11, false, NULL},
+    {"SITE", "name", 12, false, NULL},
+    {"STATE", "state", 10, false, NULL},
     {"PATH", "path", 6, false, NULL},
     {"ENDPOINT", "endpoint", 0, false, NULL},
-    {"RTT", "rtt_us", 9, true, cli_text_us},
+    {"RTT", "rtt_us", 8, true, cli_text_us},
     {"UP", "up_s", 6, true, cli_text_age},
-    {"HEARD", "last_heard_s", 6, true, cli_text_age},
-    {"RX", "rx_bytes", 8, true, cli_text_count},
-    {"TX", "tx_bytes", 8, true, cli_text_count},
+    {"HEARD", "last_heard_s", 5, true, cli_text_age},
+    {"RX", "rx_bytes", 7, true, cli_text_count},
+    {"TX", "tx_bytes", 7, true, cli_text_count},
     {0},
 };
 

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PUNT_BURST	  256
+#define PUNT_BURST	  64
+#define PUNT_BURSTS	  16 /* before the rest of the loop has its turn */
 #define ERRORS_PER_SECOND 1000
 
 struct lm_now lm_control_now(const struct lm_control *c)
@@ -46,16 +47,32 @@ void lm_control_rearm(struct lm_control *c)
 		(void)uv_timer_start(&c->mesh_timer, on_mesh_timer, ms, 0);
 }
 
+/* The fd becomes readable again only after a poll has found nothing, so under a flood a timer goes
+ * on with what is left after everything else had its turn. */
+static void poll_dp(struct lm_control *c);
+
+static void on_dp_again(uv_timer_t *t)
+{
+	poll_dp(t->data);
+}
+
+static void poll_dp(struct lm_control *c)
+{
+	unsigned bursts = 0;
+
+	while (lm_dp_poll(c->dp, PUNT_BURST, lm_control_punt, c) > 0)
+		if (++bursts == PUNT_BURSTS) {
+			(void)uv_timer_start(&c->dp_again, on_dp_again, 0, 0);
+			break;
+		}
+	lm_control_rearm(c);
+}
+
 static void on_dp(uv_poll_t *h, int status, int events)
 {
-	struct lm_control *c = h->data;
-
 	(void)status;
 	(void)events;
-	/* A flood leaves room for the rest of the loop: what is left makes the fd readable again.
-	 */
-	(void)lm_dp_poll(c->dp, PUNT_BURST, lm_control_punt, c);
-	lm_control_rearm(c);
+	poll_dp(h->data);
 }
 
 static void on_netlink(uv_poll_t *h, int status, int events)
@@ -390,11 +407,13 @@ static void start_handles(struct lm_control *c)
 	(void)uv_poll_init(&c->loop, &c->nl_poll, lm_nl_fd(c->nl));
 	(void)uv_timer_init(&c->loop, &c->mesh_timer);
 	(void)uv_timer_init(&c->loop, &c->second_timer);
+	(void)uv_timer_init(&c->loop, &c->dp_again);
 	(void)uv_signal_init(&c->loop, &c->sig_term);
 	(void)uv_signal_init(&c->loop, &c->sig_int);
 	(void)uv_signal_init(&c->loop, &c->sig_hup);
 	(void)uv_async_init(&c->loop, &c->query_async, on_query);
 	c->dp_poll.data = c->nl_poll.data = c->mesh_timer.data = c->second_timer.data = c;
+	c->dp_again.data = c;
 	c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->query_async.data = c;
 	(void)uv_poll_start(&c->dp_poll, UV_READABLE, on_dp);
 	(void)uv_poll_start(&c->nl_poll, UV_READABLE, on_netlink);
@@ -537,8 +556,11 @@ void lm_control_free(struct lm_control *c)
 	lm_manage_stop(c);
 	lm_coords_stop(c);
 	if (c->mesh != NULL) {
-		lm_mesh_free(c->mesh, lm_control_now(c), c->nl != NULL);
+		lm_mesh_free(c->mesh, lm_control_now(c), c->rib != NULL);
 		c->mesh = NULL;
+		/* The workers wake at least every millisecond: time for the goodbyes to go out. */
+		if (c->rib != NULL)
+			(void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	}
 	c->overlay.ifindex = 0;
 	lm_twins_close(c);

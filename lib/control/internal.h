@@ -16,7 +16,7 @@
 #include <lanemesh/worker.h>
 #include <uv.h>
 
-#define LM_NO_PORT UINT16_MAX
+#define LM_NO_PORT LM_DP_PORT_NONE
 
 /* What the kernel calls the routes that we export: rtm_protocol, and their metric. Above the
  * metrics of connected and static routes, so that those always win. */
@@ -94,7 +94,7 @@ struct lm_control {
 	struct lm_manage *manage;
 	struct lm_ping *pings;
 
-	uv_timer_t mesh_timer, second_timer;
+	uv_timer_t mesh_timer, second_timer, dp_again;
 	uv_poll_t dp_poll, nl_poll, metrics_poll;
 	uv_signal_t sig_term, sig_int, sig_hup;
 	uv_async_t query_async;

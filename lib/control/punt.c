@@ -50,7 +50,7 @@ void lm_control_punt(void *user, const struct lm_punt *p)
 {
 	struct lm_control *c = user;
 
-	if (p->kind != LM_PUNT_LOCAL && p->port >= c->cfg->n_ports)
+	if (p->port >= c->cfg->n_ports && p->kind != LM_PUNT_LOCAL && p->kind != LM_PUNT_ERROR)
 		return;
 	switch (p->kind) {
 	case LM_PUNT_TWIN:
