@@ -133,13 +133,16 @@ static void remove_runtime_files(const char *path)
 
 void lm_eal_stop(struct lm_eal *eal)
 {
-	char *dir = strdup(rte_eal_get_runtime_dir());
+	char *dir = strdup(rte_eal_get_runtime_dir()); /* its last part is the file prefix */
 
 	if (eal->hugepages)
 		(void)rte_pdump_uninit();
 	(void)rte_eal_cleanup();
-	if (dir != NULL)
+	if (dir != NULL) {
 		remove_runtime_files(dir);
+		if (eal->hugepages)
+			lm_hugepages_remove(MOUNTS, strrchr(dir, '/') + 1);
+	}
 	free(dir);
 	lm_eal_log_stop(eal->log);
 	eal->log = NULL;

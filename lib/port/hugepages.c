@@ -6,6 +6,7 @@
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define SIZES_MAX 8
 
@@ -90,4 +91,25 @@ uint64_t lm_hugepages_free_mb(const char *sys, const char *mounts, bool *mounted
 	if (d != NULL)
 		closedir(d);
 	return total_kb >> 10;
+}
+
+void lm_hugepages_remove(const char *mounts, const char *prefix)
+{
+	FILE *f = setmntent(mounts, "r");
+	struct mntent *m;
+
+	while (f != NULL && (m = getmntent(f)) != NULL) {
+		DIR *d = strcmp(m->mnt_type, "hugetlbfs") == 0 ? opendir(m->mnt_dir) : NULL;
+		struct dirent *e;
+		size_t n = strlen(prefix);
+
+		while (d != NULL && (e = readdir(d)) != NULL)
+			if (strncmp(e->d_name, prefix, n) == 0 &&
+			    strncmp(e->d_name + n, "map_", 4) == 0)
+				(void)unlinkat(dirfd(d), e->d_name, 0);
+		if (d != NULL)
+			closedir(d);
+	}
+	if (f != NULL)
+		endmntent(f);
 }

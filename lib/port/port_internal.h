@@ -52,6 +52,10 @@ void lm_eal_args_free(struct lm_eal_args *args);
  * mounts: "/proc/mounts" (other paths in tests). *mounted: is there any such mount? */
 uint64_t lm_hugepages_free_mb(const char *sys, const char *mounts, bool *mounted);
 
+/* Deletes the files of huge pages that DPDK made under this file prefix: they outlive the process,
+ * and so would the memory. */
+void lm_hugepages_remove(const char *mounts, const char *prefix);
+
 /* ----------------------------------------------------------- eal_log.c -- */
 
 /* DPDK's log becomes lines of log, until stopped. NULL when out of memory. */

@@ -122,7 +122,7 @@ static void against_model(unsigned family, uint64_t seed)
 			m->rule[at].p = p;
 			m->rule[at].peer = r.peer;
 		}
-		if (op % 8 == 0)
+		if (op % 32 == 0)
 			check_bursts(f, m, &s, family);
 		if (op % 1000 == 0)
 			lm_fwd_quiesce(f);

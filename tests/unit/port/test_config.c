@@ -154,6 +154,29 @@ static void put(const char *dir, const char *name, const char *text)
 	fclose(f);
 }
 
+/* Only our instance's files, not those of one whose name begins like ours. */
+static void leftovers(void **state)
+{
+	static const char *const names[] = {"lanemesh-gw1map_0", "lanemesh-gw1map_17",
+					    "lanemesh-gw12map_0", "othermap_0"};
+	char dir[] = "/tmp/lm-port-XXXXXX", line[96], path[96];
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(names); i++)
+		put(dir, names[i], "");
+	snprintf(line, sizeof(line), "none %s hugetlbfs rw 0 0\n", dir);
+	put(dir, "mounts", line);
+	snprintf(path, sizeof(path), "%s/mounts", dir);
+	lm_hugepages_remove(path, "lanemesh-gw1");
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		assert_int_equal(access(path, F_OK), i < 2 ? -1 : 0);
+	}
+	snprintf(line, sizeof(line), "rm -r %s", dir);
+	assert_int_equal(system(line), 0);
+}
+
 static void hugepages(void **state)
 {
 	char dir[] = "/tmp/lm-port-XXXXXX", sub[64], mounts[64];
@@ -190,10 +213,8 @@ static void hugepages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(pci_or_not),
-	    cmocka_unit_test(completed),
-	    cmocka_unit_test(arguments),
-	    cmocka_unit_test(hugepages),
+	    cmocka_unit_test(pci_or_not), cmocka_unit_test(completed), cmocka_unit_test(arguments),
+	    cmocka_unit_test(hugepages),  cmocka_unit_test(leftovers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
