@@ -153,8 +153,7 @@ struct lm_punt {
 	size_t len;
 };
 
-/* Readable when there is something to poll (edge: poll until it returns 0; only then it becomes
- * readable again). */
+/* Readable while there is something to poll, or was a moment ago. For poll(2), not to be read. */
 int lm_dp_event_fd(const struct lm_dp *dp);
 /* Hands up to max punted packets to the handler, control messages of all workers first; data lives
  * during the call. Returns how many. */

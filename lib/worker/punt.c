@@ -13,6 +13,23 @@
 
 #define POLL_BURST 32u
 
+/* Makes the descriptor readable. Fails only with a full counter, and then it is readable anyway. */
+static void event_give(const struct lm_dp *dp)
+{
+	const uint64_t one = 1;
+
+	while (write(dp->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		continue;
+}
+
+static void event_take(const struct lm_dp *dp)
+{
+	uint64_t n;
+
+	while (read(dp->event_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+		continue;
+}
+
 /* -------------------------------------------------------------- worker -- */
 
 static bool put(struct lm_worker *w, struct rte_ring *ring, const struct lm_punt_item *item)
@@ -82,18 +99,14 @@ bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
 void lm_punt_wake(struct lm_worker *w)
 {
 	struct lm_dp *dp = w->dp;
-	const uint64_t one = 1;
 
 	if (!w->punted)
 		return;
 	w->punted = false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&dp->control_sleeps, __ATOMIC_RELAXED) &&
-	    __atomic_exchange_n(&dp->control_sleeps, false, __ATOMIC_ACQ_REL)) {
-		/* Fails only with a full counter, and then the descriptor is readable anyway. */
-		while (write(dp->event_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-			continue;
-	}
+	    __atomic_exchange_n(&dp->control_sleeps, false, __ATOMIC_ACQ_REL))
+		event_give(dp);
 }
 
 /* ------------------------------------------------------------- control -- */
@@ -168,24 +181,21 @@ int lm_dp_event_fd(const struct lm_dp *dp)
 unsigned lm_dp_poll(struct lm_dp *dp, unsigned max, punt_handler handler, void *user)
 {
 	unsigned done = 0, round;
-	uint64_t wakes;
 
 	__atomic_store_n(&dp->control_sleeps, false, __ATOMIC_RELAXED);
-	while (read(dp->event_fd, &wakes, sizeof(wakes)) < 0 && errno == EINTR)
-		continue;
 	while (done < max) {
 		round = poll_round(dp, max - done, handler, user);
 		done += round;
 		if (round > 0)
 			continue;
-		if (done > 0)
-			return done;
-		/* Nothing at all: from here on workers wake us, unless something came just now. */
+		/* Nothing left: from here on workers wake us, unless something came just now. */
+		event_take(dp);
 		__atomic_store_n(&dp->control_sleeps, true, __ATOMIC_RELAXED);
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (!anything(dp))
-			return 0;
+			return done;
 		__atomic_store_n(&dp->control_sleeps, false, __ATOMIC_RELAXED);
 	}
+	event_give(dp); /* there may be more */
 	return done;
 }

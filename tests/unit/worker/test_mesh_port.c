@@ -2,6 +2,7 @@
 /* What comes to the mesh's UDP port beside good ESP, and notes about peers that move. */
 #include "steps.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -254,6 +255,35 @@ static void next_headers(void **state)
 	rig_nothing_sent(r);
 }
 
+static void count_one(void *user, const struct lm_punt *p)
+{
+	(void)p;
+	++*(unsigned *)user;
+}
+
+/* The descriptor alone says when to poll, however little is taken at a time. */
+static void wake_ups(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct pollfd fd = {.fd = lm_dp_event_fd(r->dp), .events = POLLIN};
+	uint8_t arp[60] = {[12] = 8, [13] = 6};
+	unsigned got = 0, sent = 0;
+
+	memset(arp, 0xff, 6);
+	while (got < 3000) {
+		for (unsigned burst = sent % 7; sent < 3000 && burst > 0 && sent - got < 50;
+		     burst--)
+			sent += rig_feed(r, RIG_LAN, 0, arp, sizeof(arp));
+		if (sent < 3000 && sent == got)
+			sent += rig_feed(r, RIG_LAN, 0, arp, sizeof(arp));
+		assert_int_equal(poll(&fd, 1, 60000), 1);
+		lm_dp_poll(r->dp, 1 + sent % 3, count_one, &got);
+	}
+	assert_int_equal(sent, got);
+	rig_settle(r);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+}
+
 static int start(void **state)
 {
 	static struct rig r;
@@ -275,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(control),	     cmocka_unit_test(senders),
 	    cmocka_unit_test(not_a_message), cmocka_unit_test(wrong_headers),
 	    cmocka_unit_test(moved),	     cmocka_unit_test(next_headers),
+	    cmocka_unit_test(wake_ups),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
