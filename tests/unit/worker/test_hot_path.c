@@ -227,7 +227,7 @@ static void no_malloc_no_lock_no_system_call(void **state)
 	/* The first packets of each lane make notes; packet caches fill. */
 	for (unsigned i = 0; i < 256; i++) {
 		traffic(&r, i);
-		if (i % 32 == 0)
+		if (i % 128 == 0)
 			settle(&r);
 	}
 	rig_settle(&r);
@@ -236,7 +236,7 @@ static void no_malloc_no_lock_no_system_call(void **state)
 	before[2] = __atomic_load_n(&syscalls, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < PACKETS / 2; i++) {
 		traffic(&r, i);
-		if (i % 32 == 0)
+		if (i % 128 == 0)
 			settle(&r);
 		if (i % 1000 == 0)
 			rig_rekey_out(&r, 0, 0x90020000 + i * 64);
