@@ -24,7 +24,7 @@ struct lm_eal_config {
 	/* devargs of every port: the PCI bus is only scanned when one needs it. Borrowed. */
 	const char *const *devices;
 	unsigned n_devices;
-	const struct lm_log *log; /* borrowed until lm_eal_stop; gets DPDK's messages too */
+	const struct lm_log *log; /* until lm_eal_stop; DPDK's threads write to it too */
 };
 
 struct lm_eal {
