@@ -411,6 +411,8 @@ static void start_handles(struct lm_control *c)
 	(void)uv_signal_init(&c->loop, &c->sig_term);
 	(void)uv_signal_init(&c->loop, &c->sig_int);
 	(void)uv_signal_init(&c->loop, &c->sig_hup);
+	(void)uv_fs_poll_init(&c->loop, &c->list_watch);
+	c->list_watch.data = c;
 	(void)uv_async_init(&c->loop, &c->query_async, on_query);
 	c->dp_poll.data = c->nl_poll.data = c->mesh_timer.data = c->second_timer.data = c;
 	c->dp_again.data = c;
@@ -483,6 +485,7 @@ static int start(struct lm_control *c, struct lm_error *err)
 	lm_control_local(c);
 	if (lm_control_load_revocation(c, c->cfg->revocation_list, &why) != 0)
 		lm_log(&c->log, LM_LOG_WARN, "%s", why.text);
+	lm_control_watch_revocation(c);
 	learn_directory(c);
 	if ((rc = lm_coords_start(c, c->cfg, err)) != 0 || (rc = lm_manage_start(c, err)) != 0 ||
 	    (rc = start_metrics(c, err)) != 0)

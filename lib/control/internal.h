@@ -97,6 +97,7 @@ struct lm_control {
 	uv_timer_t mesh_timer, second_timer, dp_again;
 	uv_poll_t dp_poll, nl_poll, metrics_poll;
 	uv_signal_t sig_term, sig_int, sig_hup;
+	uv_fs_poll_t list_watch; /* the config's revocation_list */
 	uv_async_t query_async;
 	uv_mutex_t query_lock;
 	struct lm_query *queries;
@@ -176,6 +177,8 @@ int lm_control_reload(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
 /* Reads and takes the revocation list that the config names, if any. */
 int lm_control_load_revocation(struct lm_control *c, const char *path,
 			       struct lm_error *err) LM_MUST_CHECK;
+/* Does so whenever the file changes. */
+void lm_control_watch_revocation(struct lm_control *c);
 
 /* report.c: answers to questions, as JSON */
 struct json_t;

@@ -42,6 +42,29 @@ int lm_control_load_revocation(struct lm_control *c, const char *path, struct lm
 	return 0;
 }
 
+#define WATCH_MS 2000
+
+/* The file was replaced: no SIGHUP needed to end a membership. */
+static void on_list_changed(uv_fs_poll_t *h, int status, const uv_stat_t *before,
+			    const uv_stat_t *after)
+{
+	struct lm_control *c = h->data;
+	struct lm_error err;
+
+	(void)before;
+	(void)after;
+	if (status == 0 && lm_control_load_revocation(c, c->cfg->revocation_list, &err) != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "%s; the lists in force stay", err.text);
+}
+
+void lm_control_watch_revocation(struct lm_control *c)
+{
+	(void)uv_fs_poll_stop(&c->list_watch);
+	if (c->cfg->revocation_list[0] != '\0')
+		(void)uv_fs_poll_start(&c->list_watch, on_list_changed, c->cfg->revocation_list,
+				       WATCH_MS);
+}
+
 static void authorities_of(const struct lm_config *cfg, struct lm_authorities *au)
 {
 	*au = (struct lm_authorities){.n = cfg->n_authorities};
@@ -73,6 +96,7 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 		if (rc != 0)
 			lm_log(&c->log, LM_LOG_ERROR, "coordinators: %s", err->text);
 	}
+	lm_control_watch_revocation(c);
 	rc = lm_control_load_revocation(c, c->cfg->revocation_list, err);
 	if (rc != 0)
 		lm_log(&c->log, LM_LOG_ERROR, "%s; the lists in force stay", err->text);

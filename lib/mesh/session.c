@@ -253,6 +253,9 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 			   lm_endpoint_format(&p->path.remote, at));
 	}
 	lm_m_liveness_start(m, p);
+	/* The initiator has measured the round trip with the probe that confirmed the session. */
+	if (!s->initiator)
+		lm_m_probe(m, s, &p->path);
 	if (m->has_ann)
 		lm_m_send_announcement(m, s, m->ann, m->ann_len);
 }
