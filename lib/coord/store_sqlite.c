@@ -18,8 +18,8 @@
 enum statement { ST_PUT, ST_REVISION, ST_LOAD, ST_META_GET, ST_META_PUT, ST_FORGET, ST_COUNT };
 
 static const char *const sql_of[ST_COUNT] = {
-    [ST_PUT] = "INSERT OR REPLACE INTO item (list, key, kind, revision, cert, ann) "
-	       "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ST_PUT] = ("INSERT OR REPLACE INTO item (list, key, kind, revision, cert, ann) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
     [ST_REVISION] = "UPDATE meta SET value = ?1 WHERE name = 'revision' AND value < ?1",
     [ST_LOAD] = "SELECT kind, key, revision, cert, ann FROM item ORDER BY revision",
     [ST_META_GET] = "SELECT value FROM meta WHERE name = ?1",

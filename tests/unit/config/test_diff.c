@@ -85,7 +85,7 @@ static void elements_of_lists(void **state)
 {
 	struct lm_config **both = *state;
 
-	both[1]->ports[0].accept_tcp[1] = 23;
+	both[1]->ports[0].public_endpoints[1].port++;
 	both[1]->authorities[0][31] ^= 1;
 	both[1]->coordinators[1].address.port++;
 	check(both, 3, "authorities+ coordinators[1].address+ ports[0].accept_tcp-", true);
