@@ -21,10 +21,14 @@ struct lm_mesh;
  * hold it, i.e. before lm_mesh_ops.peer_gone for it has returned. */
 #define LM_PEER_NONE UINT32_MAX
 
-/* A way to a peer: one of our WAN ports and the peer's address there. */
+/*
+ * A way to a peer: one of our WAN ports and the peer's address there; or, when relay is not 0, the
+ * address of a relay and the number under which it passes datagrams on to the peer.
+ */
 struct lm_path {
 	uint16_t port; /* index of a WAN port, the caller's numbering */
 	struct lm_endpoint remote;
+	uint64_t relay;
 };
 
 /* Inbound SAs of a session: one for each lane that the peer sends on. */

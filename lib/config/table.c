@@ -140,7 +140,7 @@ static const struct lm_row node_rows[] = {
     {OPT("timers.rekey_s", DEF("120"), RESTART,
 	 "seconds until a session's keys are replaced; it ends at 1.5 times this"),
      VALUE(U32), RANGE(2, 3600), AT(lm_config, timers.rekey_s)},
-    {OPT("timers.keepalive_s", DEF("15"), RESTART,
+    {OPT("timers.keepalive_s", DEF("5"), RESTART,
 	 "seconds of silence after which a peer is probed"),
      VALUE(U32), RANGE(1, 25), AT(lm_config, timers.keepalive_s)},
     {OPT("aead", DEF("\"auto\""), RESTART, "implementation of AES-GCM; auto: the fastest"),

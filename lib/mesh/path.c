@@ -4,7 +4,8 @@
 
 bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b)
 {
-	return a->port == b->port && lm_endpoint_equal(&a->remote, &b->remote);
+	return a->port == b->port && a->relay == b->relay &&
+	       lm_endpoint_equal(&a->remote, &b->remote);
 }
 
 bool lm_m_endpoint_ok(const struct lm_mesh *m, const struct lm_endpoint *ep)

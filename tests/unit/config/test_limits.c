@@ -59,7 +59,7 @@ static void defaults(void **state)
 	assert_int_equal(c->memory.size_mb, 384);
 	assert_int_equal(c->memory.mbufs, 16384);
 	assert_int_equal(c->timers.rekey_s, 120);
-	assert_int_equal(c->timers.keepalive_s, 15);
+	assert_int_equal(c->timers.keepalive_s, 5);
 	assert_int_equal(c->log_level, LM_LOG_INFO);
 	assert_false(c->allow_key_export || c->has_metrics || c->ports[0].has_mac);
 	assert_int_equal(c->ports[0].mtu, 1500);
