@@ -13,7 +13,7 @@
 #
 #   host N: 10.N.0.10, fd00:N::10 - gateway N: 10.N.0.1, fd00:N::1
 #   WAN N: 198.18.N.0/24 and 2001:db8:N::/64, the gateway is .2, the router .1
-#   coordinator: 198.18.100.10:4600
+#   coordinator: 198.18.100.10:4600, and [2001:db8:100::10]:4600
 
 : "${lab_ns:?}" "${lab_run:?}" "${lab_build:?}" "${lab_sites:?}" "${lab_top:?}" "${lab_inst?}"
 lab_mesh=quickstart
@@ -119,8 +119,11 @@ lab_network()
 	lab_in wan sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	lab_veth coord wan eth0 coord
 	lab_in wan ip addr add 198.18.100.1/24 dev coord
+	lab_in wan ip addr add 2001:db8:100::1/64 dev coord nodad
 	lab_in coord ip addr add 198.18.100.10/24 dev eth0
+	lab_in coord ip addr add 2001:db8:100::10/64 dev eth0 nodad
 	lab_in coord ip route add default via 198.18.100.1
+	lab_in coord ip route add default via 2001:db8:100::1
 	for n in $lab_sites; do
 		lab_site "$n"
 	done
@@ -152,28 +155,32 @@ lab_coord_config()
 mesh = "$lab_mesh";
 identity = "$lab_run/keys/coord.key";
 authorities = [ "$(cat "$lab_run/keys/authority.pub")" ];
-listen = [ "198.18.100.10:4600" ];
+listen = [ "198.18.100.10:4600", "[2001:db8:100::10]:4600" ];
 store = "$lab_run/coord/directory.db";
+${lab_coord_extra:-}
 EOF
 }
 
 # The config of gateway N. The options that tests change come from the environment:
-#   lab_workers, lab_rekey, lab_wan6 (an address of the WAN port), lab_extra (lines of config)
+#   lab_workers, lab_rekey, lab_underlay (4 or 6), lab_extra (lines of config)
 lab_gateway_config()
 {
-	local n=$1
+	local n=$1 coord=198.18.100.10:4600 net=198.18.$1. len=24
+	if [ "${lab_underlay:-4}" = 6 ]; then
+		coord="[2001:db8:100::10]:4600" net=2001:db8:$n:: len=64
+	fi
 	cat <<EOF
 mesh = "$lab_mesh";
 identity = "$lab_run/keys/gw$n.key";
 certificate = "$lab_run/keys/gw$n.crt";
 authorities = [ "$(cat "$lab_run/keys/authority.pub")" ];
 state_dir = "$lab_run/gw$n";
-coordinators = ( { address = "198.18.100.10:4600"; key = "$(cat "$lab_run/keys/coord.pub")"; } );
+coordinators = ( { address = "$coord"; key = "$(cat "$lab_run/keys/coord.pub")"; } );
 ports = (
   { name = "lan0"; role = "lan"; device = "net_af_packet0,iface=lan-dev";
     addresses = [ "10.$n.0.1/24", "fd00:$n::1/64" ]; },
   { name = "wan0"; role = "wan"; device = "net_af_packet1,iface=wan-dev";
-    addresses = [ "198.18.$n.2/24" ]; gateways = [ "198.18.$n.1" ]; }
+    addresses = [ "${net}2/$len" ]; gateways = [ "${net}1" ]; }
 );
 workers = { count = ${lab_workers:-1}; };
 timers = { rekey_s = ${lab_rekey:-120}; };
@@ -191,6 +198,7 @@ lab_daemon()
 	shift
 	setsid "$@" >>"$lab_run/$name.log" 2>&1 </dev/null &
 	echo $! >"$lab_run/$name.pid"
+	disown # its end is no news for the shell
 }
 
 lab_running()
@@ -215,20 +223,31 @@ lab_stop()
 	done
 }
 
+# The coordinator needs no privileges; but a build below /root only root can run.
+lab_unprivileged()
+{
+	local as="setpriv --reuid nobody --regid nogroup --clear-groups"
+	if $as test -x "$lab_build/app/lanemesh-coord"; then
+		echo "$as"
+	fi
+}
+
 lab_start_coord()
 {
 	mkdir -p "$lab_run/coord"
 	[ -f "$lab_run/coord.conf" ] || lab_coord_config >"$lab_run/coord.conf"
 	chown -R nobody:nogroup "$lab_run/coord" "$lab_run/keys/coord.key"
-	lab_daemon coord ip netns exec "${lab_ns}coord" setpriv --reuid nobody --regid nogroup \
-		--clear-groups "$lab_build/app/lanemesh-coord" -i "${lab_inst}coord" -c "$lab_run/coord.conf"
+	# shellcheck disable=SC2046
+	lab_daemon coord ip netns exec "${lab_ns}coord" $(lab_unprivileged) \
+		"$lab_build/app/lanemesh-coord" -i "${lab_inst}coord" -c "$lab_run/coord.conf"
 }
 
 lab_start_gateway()
 {
 	local n=$1
 	[ -f "$lab_run/gw$n.conf" ] || lab_gateway_config "$n" >"$lab_run/gw$n.conf"
-	lab_daemon "gw$n" ip netns exec "${lab_ns}gw$n" \
+	# shellcheck disable=SC2086
+	lab_daemon "gw$n" ip netns exec "${lab_ns}gw$n" env ${lab_env:-} \
 		"$lab_build/app/lanemeshd" -i "${lab_inst}gw$n" -c "$lab_run/gw$n.conf"
 }
 
@@ -273,10 +292,12 @@ lab_clean()
 	local ns n
 	for n in $lab_sites; do
 		lab_stop "gw$n"
-		rm -rf "/run/lanemesh/${lab_inst}gw$n" "/run/lanemesh/${lab_inst}gw$n.lock"
+		rm -rf "/run/lanemesh/${lab_inst}gw$n" "/run/lanemesh/${lab_inst}gw$n.lock" \
+			"/run/dpdk/lanemesh-${lab_inst}gw$n"
+		rm -f "/dev/hugepages/lanemesh-${lab_inst}gw${n}map_"*
 	done
 	lab_stop coord
-	rmdir /run/lanemesh 2>/dev/null || true
+	rmdir /run/lanemesh /run/dpdk 2>/dev/null || true
 	for ns in $(lab_namespaces); do
 		if [ -e "/run/netns/$ns" ]; then
 			ip netns pids "$ns" | xargs -r kill -9 2>/dev/null || true

@@ -216,14 +216,29 @@ static int load_own_cert(struct lm_control *c, struct lm_error *err)
 {
 	struct lm_cert cert;
 	size_t body;
-	int rc =
-	    lm_armor_read(c->cfg->certificate, LM_LABEL_CERT, NULL, &c->cert, &c->cert_len, err);
+	const char *path = c->cfg->certificate;
+	enum lm_verdict v;
+	int rc = lm_armor_read(path, LM_LABEL_CERT, NULL, &c->cert, &c->cert_len, err);
 
-	if (rc == 0 && lm_cert_decode(c->cert, c->cert_len, &cert, &body) == 0)
+	if (rc != 0)
+		return rc;
+	if (lm_cert_decode(c->cert, c->cert_len, &cert, &body) == 0)
 		/* The authority's word that this moment has passed (FAULTS row 16: 1970 at boot).
 		 */
 		c->wall_floor = cert.not_before;
-	return rc;
+	v = lm_cert_check(c->cert, c->cert_len, &c->authorities, NULL, lm_control_now(c).wall,
+			  &cert);
+	if (v != LM_TRUSTED)
+		return lm_error_set(err, EKEYREJECTED,
+				    "%s: %s; have the authority sign a new one (lanemesh sign), or "
+				    "mend mesh and authorities in the config",
+				    path, lm_verdict_text(v));
+	if (memcmp(cert.node, c->id->ed_public, LM_KEY_LEN) != 0)
+		return lm_error_set(err, EKEYREJECTED,
+				    "%s: is the certificate of another key than %s; `lanemesh "
+				    "inspect` shows both",
+				    path, c->cfg->identity);
+	return 0;
 }
 
 void lm_control_raise_floor(void *user, const uint8_t *data, size_t len)

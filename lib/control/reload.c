@@ -76,14 +76,16 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 		 struct lm_error *err)
 {
 	struct lm_authorities au;
+	struct lm_error why;
 	int rc;
 
 	authorities_of(next, &au);
 	/* First what can be refused; nothing has changed until then. */
-	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), &au, next->prefixes, next->n_prefixes,
-				 err);
+	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), &au,
+				 next->n_prefixes > 0 ? next->prefixes : NULL, next->n_prefixes,
+				 &why);
 	if (rc != 0)
-		return rc;
+		return lm_error_set(err, -rc, "%s: %s", c->config_path, why.text);
 	c->authorities = au;
 	*c->cfg = *next;
 	c->log.level = next->log_level;
