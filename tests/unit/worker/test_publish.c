@@ -250,6 +250,29 @@ static void punt_flood(void **state)
 	free(f);
 }
 
+/* Nobody takes the frames from a port. */
+static void port_full(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint64_t full = rig_count(r, LM_C_TX_RING_FULL);
+	struct flow *f = malloc(sizeof(*f));
+	unsigned fed = 0;
+
+	assert_non_null(f);
+	flow_init(f, r);
+	while (fed < 3000) {
+		if (rig_feed(r, RIG_LAN, 0, f->out4, f->out_len))
+			fed++;
+		else
+			rig_settle(r);
+	}
+	rig_settle(r);
+	assert_true(rig_count(r, LM_C_TX_RING_FULL) > full + 1000);
+	flow_receive(f);
+	assert_int_equal(f->got_wan + rig_count(r, LM_C_TX_RING_FULL) - full, fed);
+	free(f);
+}
+
 /* The control thread sends more than worker 0 takes. */
 static void inject_flood(void **state)
 {
@@ -294,6 +317,7 @@ int main(void)
 	    cmocka_unit_test(swap_sessions), cmocka_unit_test(swap_the_rest),
 	    cmocka_unit_test(many_sessions), cmocka_unit_test(refused_arguments),
 	    cmocka_unit_test(punt_flood),    cmocka_unit_test(inject_flood),
+	    cmocka_unit_test(port_full),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

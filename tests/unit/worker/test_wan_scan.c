@@ -191,6 +191,21 @@ static void udp(void **state)
 	}
 }
 
+/* The mesh's port is never the kernel's, by broadcast either. */
+static void mesh_port(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint8_t ip[RIG_FRAME_MAX], frame[RIG_FRAME_MAX], data[20] = {0};
+	size_t len = rig_udp("203.0.113.66", 53, US, 4500, data, sizeof(data), ip);
+	uint64_t filtered = rig_count(r, LM_C_WAN_FILTERED);
+
+	len = rig_eth(RIG_WAN, LM_ETHERTYPE_IP4, ip, len, frame);
+	memset(frame, 0xff, 6);
+	rig_offer(r, RIG_WAN, frame, len);
+	assert_int_equal(rig_count(r, LM_C_WAN_FILTERED), filtered + 1);
+	assert_int_equal(r->n_punts, 0);
+}
+
 static void icmp(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -247,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(protocols), cmocka_unit_test(tunnels), cmocka_unit_test(ethertypes),
 	    cmocka_unit_test(tcp),	 cmocka_unit_test(udp),	    cmocka_unit_test(icmp),
+	    cmocka_unit_test(mesh_port),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
