@@ -124,7 +124,7 @@ static uint32_t connections_for(const struct app *a)
 	}
 	if (l.rlim_cur < want + 64) {
 		want = l.rlim_cur > 128 ? l.rlim_cur - 64 : 64;
-		lm_log(&a->log, LM_LOG_WARN,
+		lm_log(&a->log, LM_LOG_INFO,
 		       "the limit of open files allows %llu connections, max_nodes is %u; raise it "
 		       "(systemd: LimitNOFILE=)",
 		       (unsigned long long)want, a->cfg->max_nodes);

@@ -28,8 +28,8 @@ uint16_t end_free_port(const char *host);
 /* Runs the loop until the condition holds. */
 #define END_WAIT(loop, cond)                                                                       \
 	do {                                                                                       \
-		uint64_t until = uv_hrtime() + END_PATIENCE;                                       \
-		while (!(cond) && uv_hrtime() < until) {                                           \
+		uint64_t end_until = uv_hrtime() + END_PATIENCE;                                   \
+		while (!(cond) && uv_hrtime() < end_until) {                                       \
 			uv_run(loop, UV_RUN_NOWAIT);                                               \
 			usleep(1000);                                                              \
 		}                                                                                  \
