@@ -13,7 +13,7 @@
 /* ================================================== outer demultiplexer == */
 
 #define LM_PORT_DEFAULT	 4500
-#define LM_CONTROL_MAX	 1200 /* UDP payload of any control message */
+#define LM_CONTROL_MAX	 1200 /* UDP payload of any control message, without a relay's header */
 #define LM_SPI_MIN	 0x80000000u
 #define LM_LANES_MAX	 64 /* SPIs in a block; the low 6 bits of an SPI are its lane */
 #define LM_SPI_LANE_MASK 0x3fu
@@ -45,6 +45,7 @@ enum lm_msg_type {
 	LM_MSG_RESP = 2,      /* handshake message 2 */
 	LM_MSG_COOKIE = 3,    /* cookie reply */
 	LM_MSG_TRANSPORT = 4, /* frames sealed under the session's Noise transport keys */
+	LM_MSG_RELAY = 5,     /* relay's header, then a datagram: ESP or one of the above */
 };
 
 #define LM_KEY_LEN 32
@@ -71,6 +72,9 @@ enum lm_msg_type {
 #define LM_TRANSPORT_OVERHEAD (LM_TRANSPORT_DATA_OFF + LM_TAG_LEN)
 #define LM_TRANSPORT_DATA_OFF 20
 #define LM_FRAMES_MAX	      (LM_CONTROL_MAX - LM_TRANSPORT_OVERHEAD)
+/* --- relayed: header, relay id, the untouched datagram --- */
+#define LM_RELAY_ID_OFF	 8
+#define LM_RELAY_HDR_LEN 16
 
 struct lm_msg_init {
 	uint32_t sender_spi;
@@ -98,6 +102,12 @@ struct lm_msg_transport {
 	size_t sealed_len;
 };
 
+struct lm_msg_relay {
+	uint64_t id;	      /* never 0 */
+	const uint8_t *inner; /* ESP or a control message other than a relayed one */
+	size_t inner_len;
+};
+
 /* Type of a control datagram, known or not; 0 when too short, not control, or reserved bytes are
  * set. */
 uint8_t lm_msg_type(const uint8_t *msg, size_t len);
@@ -108,11 +118,15 @@ int lm_msg_resp_decode(const uint8_t *msg, size_t len, struct lm_msg_resp *out) 
 int lm_msg_cookie_decode(const uint8_t *msg, size_t len, struct lm_msg_cookie *out) LM_MUST_CHECK;
 int lm_msg_transport_decode(const uint8_t *msg, size_t len,
 			    struct lm_msg_transport *out) LM_MUST_CHECK;
+/* Header and length of the datagram in it are checked too: ESP of a possible length, or a control
+ * message of a known type. */
+int lm_msg_relay_decode(const uint8_t *msg, size_t len, struct lm_msg_relay *out) LM_MUST_CHECK;
 /* Write the clear header fields at buf; the caller fills the rest in place at the offsets above. */
 void lm_msg_init_header(uint8_t *buf, uint32_t sender_spi);
 void lm_msg_resp_header(uint8_t *buf, uint32_t sender_spi, uint32_t receiver_spi);
 void lm_msg_cookie_header(uint8_t *buf, uint32_t receiver_spi);
 void lm_msg_transport_header(uint8_t *buf, uint32_t receiver_spi, uint64_t counter);
+void lm_msg_relay_header(uint8_t *buf, uint64_t id); /* LM_RELAY_HDR_LEN bytes */
 
 /* Is it the base of an SPI block that may be allocated: >= LM_SPI_MIN, multiple of 64? */
 static inline bool lm_spi_base_valid(uint32_t spi)
@@ -375,6 +389,8 @@ struct lm_esp_hdr {
 #define LM_ESP_IV_LEN	   8
 #define LM_ESP_ICV_LEN	   16
 #define LM_ESP_TRAILER_LEN 2
+/* The least ESP packet: SPI, number, IV, padding to 4 with trailer, ICV. */
+#define LM_ESP_MIN_LEN (8 + LM_ESP_IV_LEN + 4 + LM_ESP_ICV_LEN)
 
 /* Largest inner packet for an outer MTU: floor4(mtu - outer IP - UDP - 32) - 2. */
 static inline unsigned lm_esp_inner_mtu(unsigned outer_mtu, bool outer_ip6)
@@ -382,6 +398,13 @@ static inline unsigned lm_esp_inner_mtu(unsigned outer_mtu, bool outer_ip6)
 	unsigned overhead = (outer_ip6 ? 40u : 20u) + 8u + 32u;
 
 	return outer_mtu < overhead + 4 ? 0 : ((outer_mtu - overhead) & ~3u) - LM_ESP_TRAILER_LEN;
+}
+
+/* The same through a relay, whose other side may be IPv6 whatever ours is. */
+static inline unsigned lm_esp_inner_mtu_relayed(unsigned outer_mtu)
+{
+	return outer_mtu < LM_RELAY_HDR_LEN ? 0
+					    : lm_esp_inner_mtu(outer_mtu - LM_RELAY_HDR_LEN, true);
 }
 
 /* RFC 1071 ones-complement sum over len bytes, added to sum; fold and invert with finish. All

@@ -16,9 +16,11 @@ static void to_kernel(struct lm_control *c, const struct lm_twin *t, const struc
 
 static void to_mesh(struct lm_control *c, const struct lm_punt *p)
 {
+	const struct lm_path from = {.port = p->port, .remote = p->from};
+
 	switch (lm_demux(p->data, p->len)) {
 	case LM_DEMUX_CONTROL:
-		lm_mesh_datagram(c->mesh, lm_control_now(c), p->port, &p->from, p->data, p->len);
+		lm_mesh_datagram(c->mesh, lm_control_now(c), &from, p->data, p->len);
 		break;
 	case LM_DEMUX_STUN:
 		lm_count(&c->counters, LM_C_STUN_UNEXPECTED, 1);
@@ -69,7 +71,8 @@ void lm_control_punt(void *user, const struct lm_punt *p)
 		lm_control_icmp(c, p);
 		break;
 	case LM_PUNT_MOVED:
-		lm_mesh_moved(c->mesh, lm_control_now(c), p->session, p->port, &p->from);
+		lm_mesh_moved(c->mesh, lm_control_now(c), p->session,
+			      &(struct lm_path){.port = p->port, .remote = p->from});
 		break;
 	}
 }

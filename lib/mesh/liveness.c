@@ -123,14 +123,14 @@ void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from)
 	rearm(m, p);
 }
 
-void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session, uint16_t port,
-		   const struct lm_endpoint *from)
+void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session,
+		   const struct lm_path *from)
 {
-	struct lm_path path = {.port = port, .remote = *from};
+	struct lm_path path = *from;
 	struct session *s;
 
 	lm_m_enter(m, now);
-	path.remote.ip = lm_ip_canonical(from->ip);
+	path.remote.ip = lm_ip_canonical(from->remote.ip);
 	s = lm_m_session_find(m, session);
 	if (s != NULL && (s->state == SESSION_CURRENT || s->state == SESSION_OLD))
 		lm_m_roam(m, s->peer, &path);

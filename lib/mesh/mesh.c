@@ -153,14 +153,14 @@ bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *dat
 	return true;
 }
 
-void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, uint16_t port,
-		      const struct lm_endpoint *from, const uint8_t *data, size_t len)
+void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, const struct lm_path *from,
+		      const uint8_t *data, size_t len)
 {
-	struct lm_path path = {.port = port, .remote = *from};
+	struct lm_path path = *from;
 
 	lm_m_enter(m, now);
-	path.remote.ip = lm_ip_canonical(from->ip);
-	if (len > LM_CONTROL_MAX || !lm_m_wan_ok(m, port, &path.remote)) {
+	path.remote.ip = lm_ip_canonical(from->remote.ip);
+	if (len > LM_CONTROL_MAX || !lm_m_wan_ok(m, path.port, &path.remote)) {
 		m->count.malformed++;
 		return;
 	}

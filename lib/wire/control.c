@@ -82,6 +82,34 @@ int lm_msg_transport_decode(const uint8_t *msg, size_t len, struct lm_msg_transp
 	return 0;
 }
 
+/* What may be inside: never another relayed message, so a datagram is relayed at most once. */
+static bool relayable(const uint8_t *inner, size_t len)
+{
+	uint8_t type;
+
+	switch (lm_demux(inner, len)) {
+	case LM_DEMUX_ESP: /* RFC 4303 section 2.4: whole words */
+		return len >= LM_ESP_MIN_LEN && (len & 3) == 0;
+	case LM_DEMUX_CONTROL:
+		type = lm_msg_type(inner, len);
+		return type >= LM_MSG_INIT && type <= LM_MSG_TRANSPORT && len <= LM_CONTROL_MAX;
+	default:
+		return false;
+	}
+}
+
+int lm_msg_relay_decode(const uint8_t *msg, size_t len, struct lm_msg_relay *out)
+{
+	struct lm_reader r = body(msg, len, LM_MSG_RELAY);
+
+	out->id = lm_r_u64(&r);
+	if (r.bad || out->id == 0)
+		return -EBADMSG;
+	out->inner = r.p;
+	out->inner_len = len - LM_RELAY_HDR_LEN;
+	return relayable(out->inner, out->inner_len) ? 0 : -EBADMSG;
+}
+
 static struct lm_writer header(uint8_t *buf, size_t len, uint8_t type)
 {
 	struct lm_writer w = lm_writer(buf, len);
@@ -120,4 +148,11 @@ void lm_msg_transport_header(uint8_t *buf, uint32_t receiver_spi, uint64_t count
 
 	lm_w_u32(&w, receiver_spi);
 	lm_w_u64(&w, counter);
+}
+
+void lm_msg_relay_header(uint8_t *buf, uint64_t id)
+{
+	struct lm_writer w = header(buf, LM_RELAY_HDR_LEN, LM_MSG_RELAY);
+
+	lm_w_u64(&w, id);
 }

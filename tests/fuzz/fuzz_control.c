@@ -13,6 +13,7 @@ static void messages(const uint8_t *data, size_t size)
 	struct lm_msg_resp resp;
 	struct lm_msg_cookie cookie;
 	struct lm_msg_transport transport;
+	struct lm_msg_relay relay;
 	uint8_t head[LM_TRANSPORT_DATA_OFF];
 	size_t head_len = 0;
 	uint8_t type = 0;
@@ -42,6 +43,13 @@ static void messages(const uint8_t *data, size_t size)
 		lm_msg_transport_header(head, transport.receiver_spi, transport.counter);
 		FUZZ_CHECK(transport.sealed + transport.sealed_len == data + size);
 		FUZZ_CHECK(transport.sealed_len >= LM_TAG_LEN);
+	}
+	if (lm_msg_relay_decode(data, size, &relay) == 0) {
+		type = LM_MSG_RELAY;
+		head_len = LM_RELAY_HDR_LEN;
+		lm_msg_relay_header(head, relay.id);
+		FUZZ_CHECK(relay.inner + relay.inner_len == data + size);
+		FUZZ_CHECK(lm_msg_type(relay.inner, relay.inner_len) < LM_MSG_RELAY);
 	}
 	if (type != 0) {
 		FUZZ_CHECK(lm_demux(data, size) == LM_DEMUX_CONTROL);

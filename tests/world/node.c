@@ -433,7 +433,8 @@ static void deliver_esp(struct node *n, unsigned port, const struct datagram *d)
 		return;
 	sa->has_from = true;
 	sa->from = d->from;
-	lm_mesh_moved(n->mesh, world_now(w, n), sa->spi_base, (uint16_t)port, &d->from);
+	lm_mesh_moved(n->mesh, world_now(w, n), sa->spi_base,
+		      &(struct lm_path){.port = (uint16_t)port, .remote = d->from});
 }
 
 void node_deliver(struct node *n, unsigned port, const struct datagram *d)
@@ -441,8 +442,9 @@ void node_deliver(struct node *n, unsigned port, const struct datagram *d)
 	if (lm_demux(d->data, d->len) == LM_DEMUX_ESP)
 		deliver_esp(n, port, d);
 	else
-		lm_mesh_datagram(n->mesh, world_now(n->world, n), (uint16_t)port, &d->from, d->data,
-				 d->len);
+		lm_mesh_datagram(n->mesh, world_now(n->world, n),
+				 &(struct lm_path){.port = (uint16_t)port, .remote = d->from},
+				 d->data, d->len);
 }
 
 void node_report(struct node *n)

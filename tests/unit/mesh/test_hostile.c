@@ -42,7 +42,8 @@ static struct datagram catch_one(struct pair *p, uint8_t type)
 static void give(struct pair *p, struct node *to, const struct lm_endpoint *from,
 		 const struct datagram *d)
 {
-	lm_mesh_datagram(to->mesh, world_now(&p->w, to), 0, from, d->data, d->len);
+	lm_mesh_datagram(to->mesh, world_now(&p->w, to), &(struct lm_path){.remote = *from},
+			 d->data, d->len);
 }
 
 static void test_init_mutated(void **state)

@@ -331,17 +331,20 @@ static void test_overlay(void **state)
 	/* a datagram that came out of the tunnel */
 	before = *counters(p.a);
 	for (unsigned i = 0; i < 5; i++)
-		lm_mesh_datagram(p.a->mesh, world_now(&p.w, p.a), 0, &eps[i], d.data, d.len);
+		lm_mesh_datagram(p.a->mesh, world_now(&p.w, p.a),
+				 &(struct lm_path){.remote = eps[i]}, d.data, d.len);
 	assert_int_equal(counters(p.a)->bad_endpoint, before.bad_endpoint + 5);
 	/* ... also dressed up as IPv6 */
 	eps[0].ip = lm_ip6((uint8_t[]){0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 5});
-	lm_mesh_datagram(p.a->mesh, world_now(&p.w, p.a), 0, &eps[0], d.data, d.len);
+	lm_mesh_datagram(p.a->mesh, world_now(&p.w, p.a), &(struct lm_path){.remote = eps[0]},
+			 d.data, d.len);
 	assert_int_equal(counters(p.a)->bad_endpoint, before.bad_endpoint + 6);
 	/* a session's packet from such an address moves nothing */
 	announce(&p, p.b, &p.b->wan[0], 1, 51);
 	assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
 	assert_true(world_until(&p.w, 3 * LM_SEC, pair_up_cond, &p));
-	lm_mesh_moved(p.a->mesh, world_now(&p.w, p.a), node_peer_of(p.a, p.b)->session, 0, &eps[1]);
+	lm_mesh_moved(p.a->mesh, world_now(&p.w, p.a), node_peer_of(p.a, p.b)->session,
+		      &(struct lm_path){.remote = eps[1]});
 	world_pass(&p.w, 3 * LM_SEC);
 	assert_int_equal(counters(p.a)->moves, 0);
 	world_free(&p.w);

@@ -31,7 +31,8 @@ static struct datagram craft(struct pair *p, const struct lm_identity *id, const
 
 static void give(struct pair *p, const struct datagram *d)
 {
-	lm_mesh_datagram(p->b->mesh, world_now(&p->w, p->b), 0, &d->from, d->data, d->len);
+	lm_mesh_datagram(p->b->mesh, world_now(&p->w, p->b), &(struct lm_path){.remote = d->from},
+			 d->data, d->len);
 	world_pass(&p->w, 300 * LM_MSEC);
 }
 

@@ -170,6 +170,66 @@ static void message_transport(void **state)
 	assert_int_equal(lm_msg_type(msg, 8), 77);
 }
 
+static void message_relay(void **state)
+{
+	uint8_t b[LM_RELAY_HDR_LEN + LM_CONTROL_MAX + 4] = {0}, *in = b + LM_RELAY_HDR_LEN;
+	struct lm_msg_relay m;
+
+	(void)state;
+	lm_msg_relay_header(b, 0x0102030405060708);
+	assert_memory_equal(b, "\0\0\0\0\5\0\0\0\1\2\3\4\5\6\7\10", LM_RELAY_HDR_LEN);
+	assert_int_equal(lm_demux(b, LM_RELAY_HDR_LEN), LM_DEMUX_CONTROL);
+	/* ESP: whole words, and not less than there can be */
+	in[0] = 0x80;
+	for (size_t n = 0; n <= LM_ESP_MIN_LEN + 8; n++) {
+		int rc = lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + n, &m);
+
+		assert_int_equal(rc, n >= LM_ESP_MIN_LEN && n % 4 == 0 ? 0 : -EBADMSG);
+		if (rc != 0)
+			continue;
+		assert_true(m.id == 0x0102030405060708 && m.inner == in);
+		assert_int_equal(m.inner_len, n);
+	}
+	for (size_t n = 0; n < LM_RELAY_HDR_LEN; n++)
+		assert_int_equal(lm_msg_relay_decode(b, n, &m), -EBADMSG);
+	/* control: of known types, as long as they may be straight */
+	for (unsigned type = 0; type < 256; type++) {
+		bool good = type >= LM_MSG_INIT && type <= LM_MSG_TRANSPORT;
+
+		memset(in, 0, 8);
+		in[4] = (uint8_t)type;
+		assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + LM_CONTROL_MAX, &m),
+				 good ? 0 : -EBADMSG);
+		assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 8, &m),
+				 good ? 0 : -EBADMSG);
+		assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 7, &m), -EBADMSG);
+		assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + LM_CONTROL_MAX + 1, &m),
+				 -EBADMSG);
+	}
+	in[4] = LM_MSG_INIT;
+	in[5] = 1; /* reserved */
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 8, &m), -EBADMSG);
+	/* neither STUN, nor a keepalive, nor another first word */
+	memcpy(in, "\0\1\0\0\x21\x12\xa4\x42", 8);
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 20, &m), -EBADMSG);
+	memcpy(in, "\x40\0\0\0", 4);
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 40, &m), -EBADMSG);
+	in[0] = 0xff;
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 1, &m), -EBADMSG);
+	/* marker, type, reserved bytes and id of the relay's header */
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 40, &m), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		b[i] ^= 1;
+		assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 40, &m), -EBADMSG);
+		b[i] ^= 1;
+	}
+	lm_msg_relay_header(b, 0);
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 40, &m), -EBADMSG);
+	lm_msg_relay_header(b, 1);
+	assert_int_equal(lm_msg_relay_decode(b, LM_RELAY_HDR_LEN + 40, &m), 0);
+	assert_true(m.id == 1);
+}
+
 static void hello(void **state)
 {
 	uint8_t cert[LM_CERT_MAX], buf[LM_INIT_PAYLOAD_LEN];
@@ -305,6 +365,7 @@ int main(void)
 	    cmocka_unit_test(message_resp),
 	    cmocka_unit_test(message_cookie),
 	    cmocka_unit_test(message_transport),
+	    cmocka_unit_test(message_relay),
 	    cmocka_unit_test(hello),
 	    cmocka_unit_test(frames),
 	    cmocka_unit_test(frames_refused),

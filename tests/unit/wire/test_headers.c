@@ -42,6 +42,11 @@ static void inner_mtu(void **state)
 	json_decref(all);
 	assert_int_equal(lm_esp_inner_mtu(63, false), 0);
 	assert_int_equal(lm_esp_inner_mtu(0, true), 0);
+	/* through a relay: the other side may be IPv6 */
+	assert_int_equal(lm_esp_inner_mtu_relayed(1500), 1402);
+	for (unsigned outer = 0; outer < 9000; outer++)
+		assert_int_equal(lm_esp_inner_mtu_relayed(outer),
+				 outer < 16 ? 0 : lm_esp_inner_mtu(outer - 16, true));
 }
 
 static void checksums(void **state)
