@@ -20,6 +20,7 @@ static const struct {
     C(refused_rate, "connections refused: too many a second from one source"),
     C(handshake_bad, "handshakes refused"),
     C(handshake_timeout, "handshakes not finished in time"),
+    C(handshake_evicted, "handshakes pushed out by newer ones"),
     C(protocol_bad, "connections ended by a malformed message or one that was not due"),
     C(replaced, "connections replaced by a newer one of the same node"),
     C(idle, "connections ended: nothing came"),
@@ -84,6 +85,8 @@ static void render(void *user, struct lm_writer *w)
 	line(w, "subscribed", "nodes that changes are pushed to", "gauge", info.subscribed);
 	line(w, "revision", "revision of the directory", "gauge", info.revision);
 	line(w, "store_failing", "1 while records cannot be stored", "gauge", info.store_failing);
+	line(w, "list_stale", "1 while a revocation list's next update is overdue", "gauge",
+	     info.list_stale);
 	for (size_t i = 0; i < LM_ARRAY_SIZE(counters); i++) {
 		char name[64];
 

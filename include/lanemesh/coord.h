@@ -251,6 +251,7 @@ struct lm_coord_limits {
 	uint32_t nodes;		   /* records in the directory */
 	uint32_t gone;		   /* departed nodes remembered for delta sync */
 	uint32_t connections;	   /* in total */
+	uint32_t half_open;	   /* not known yet; beyond it the oldest of them goes */
 	uint32_t connections_from; /* from one source: an IPv4 address or an IPv6 /64 */
 	uint32_t handshake_rate, handshake_burst; /* new connections a second from one source */
 	uint32_t write_rate, write_burst;	  /* PUBLISH and REVOCATION a second per node */
@@ -259,8 +260,8 @@ struct lm_coord_limits {
 	lm_time stall;				  /* output waits and none of it is taken */
 	size_t output;				  /* bytes waiting for one node at most */
 };
-/* 10,000 nodes, 10,000 gone, 10,000 connections, 256 from one source, 50/s burst 200 there,
- * 10/s burst 20 writes, 5 s, 60 s, 30 s, 256 KiB. */
+/* 10,000 nodes, 10,000 gone, 10,000 connections, 1,024 half open, 256 from one source, 50/s burst
+ * 200 there, 10/s burst 20 writes, 5 s, 60 s, 30 s, 256 KiB. */
 void lm_coord_limits_default(struct lm_coord_limits *l);
 
 /* As for the client: none may call back into the server, except that `output` may use
@@ -287,7 +288,7 @@ struct lm_coord_server_config {
 struct lm_coord_server_counters {
 	uint64_t accepted;
 	uint64_t refused_total, refused_source, refused_rate; /* connections not accepted */
-	uint64_t handshake_bad, handshake_timeout, protocol_bad;
+	uint64_t handshake_bad, handshake_timeout, handshake_evicted, protocol_bad;
 	uint64_t cert_refused[LM_VERDICT_COUNT];   /* nodes not let in, or put out later */
 	uint64_t record_refused[LM_VERDICT_COUNT]; /* announcements and lists */
 	uint64_t replaced, idle, stalled, limited;
@@ -331,6 +332,7 @@ struct lm_coord_server_info {
 	uint64_t revision;
 	uint32_t nodes, gone, connections, subscribed;
 	bool store_failing; /* the last commit did not succeed */
+	bool list_stale;    /* a revocation list's next update is overdue */
 };
 void lm_coord_server_info(const struct lm_coord_server *s, struct lm_coord_server_info *out);
 const struct lm_coord_server_counters *lm_coord_server_counters(const struct lm_coord_server *s);

@@ -13,6 +13,7 @@ void lm_coord_limits_default(struct lm_coord_limits *l)
 	*l = (struct lm_coord_limits){.nodes = 10000,
 				      .gone = 10000,
 				      .connections = 10000,
+				      .half_open = 1024,
 				      .connections_from = 256,
 				      .handshake_rate = 50,
 				      .handshake_burst = 200,
@@ -100,6 +101,16 @@ static lm_time conn_due(const struct lm_coord_conn *c)
 	return due;
 }
 
+/* Strangers make room for strangers, never nodes that are known: an honest handshake needs a round
+ * trip, and is done before a flood has pushed it out. */
+static void evict_oldest(struct lm_coord_server *s, lm_time now)
+{
+	s->n.handshake_evicted++;
+	server_note(s, now, &s->half->from, NULL, "handshake pushed out by newer ones");
+	conn_end(s->half, 0, "");
+	server_reap(s);
+}
+
 struct lm_coord_conn *lm_coord_server_accept(struct lm_coord_server *s, struct lm_now now,
 					     const struct lm_endpoint *from, void *conn_user)
 {
@@ -107,6 +118,8 @@ struct lm_coord_conn *lm_coord_server_accept(struct lm_coord_server *s, struct l
 	struct lm_coord_conn *c;
 	struct source *src = NULL;
 
+	if (s->n_half >= l->half_open || (s->n_conns >= l->connections && s->half != NULL))
+		evict_oldest(s, now.mono);
 	if (s->n_conns >= l->connections) {
 		s->n.refused_total++;
 		server_note(s, now.mono, from, NULL, "too many connections");
@@ -139,7 +152,8 @@ struct lm_coord_conn *lm_coord_server_accept(struct lm_coord_server *s, struct l
 		free(c);
 		return NULL;
 	}
-	DL_APPEND(s->conns, c);
+	DL_APPEND(s->half, c);
+	s->n_half++;
 	s->n_conns++;
 	s->n.accepted++;
 	return c;
@@ -160,7 +174,12 @@ static void conn_unlink(struct lm_coord_conn *c)
 		HASH_DELETE(hh, s->nodes, c);
 	}
 	source_drop(s, c->source);
-	DL_DELETE(s->conns, c);
+	if (c->step == CONN_LIVE) {
+		DL_DELETE(s->live, c);
+	} else {
+		DL_DELETE(s->half, c);
+		s->n_half--;
+	}
 	DL_APPEND(s->dead, c);
 	s->n_conns--;
 }
@@ -208,7 +227,9 @@ void lm_coord_server_free(struct lm_coord_server *s)
 
 	if (s == NULL)
 		return;
-	DL_FOREACH_SAFE(s->conns, c, tmp)
+	DL_FOREACH_SAFE(s->live, c, tmp)
+	conn_end(c, LM_COORD_E_SHUTDOWN, "the coordinator stops");
+	DL_FOREACH_SAFE(s->half, c, tmp)
 	conn_end(c, LM_COORD_E_SHUTDOWN, "the coordinator stops");
 	server_reap(s);
 	dir_free(s);
@@ -405,9 +426,10 @@ void lm_coord_server_info(const struct lm_coord_server *s, struct lm_coord_serve
 					     .nodes = s->n_nodes,
 					     .gone = s->n_gone,
 					     .connections = s->n_conns,
-					     .store_failing = s->store_failing};
+					     .store_failing = s->store_failing,
+					     .list_stale = s->list_stale};
 	memcpy(out->epoch, s->epoch, LM_EPOCH_LEN);
-	DL_FOREACH(s->conns, c)
+	DL_FOREACH(s->live, c)
 	out->subscribed += c->subscribed;
 }
 

@@ -51,7 +51,7 @@ enum conn_step {
 
 struct lm_coord_conn {
 	struct lm_coord_server *server;
-	struct lm_coord_conn *next, *prev; /* all connections, or the dead ones */
+	struct lm_coord_conn *next, *prev; /* of one of the server's lists */
 	UT_hash_handle hh;		   /* by node, once live */
 	void *user;
 	struct lm_endpoint from;
@@ -97,11 +97,12 @@ struct lm_coord_server {
 
 	struct item *pending; /* changes that are not durable yet: the last of each key */
 	lm_time write_at, sweep_at;
-	bool store_failing;
+	bool store_failing, list_stale;
 
-	struct lm_coord_conn *conns, *nodes, *dead;
+	struct lm_coord_conn *half, *live, *dead; /* half: oldest first */
+	struct lm_coord_conn *nodes;		  /* the live ones by node */
 	struct source *sources;
-	uint32_t n_conns;
+	uint32_t n_conns, n_half;
 	struct lm_ratelimit *rates;
 	struct lm_timers timers;
 

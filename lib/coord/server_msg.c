@@ -263,6 +263,9 @@ static bool confirm(struct lm_coord_conn *c, lm_time now)
 		refuse(c, now, LM_COORD_E_LIMIT, "no memory");
 		return false;
 	}
+	DL_DELETE(s->half, c);
+	s->n_half--;
+	DL_APPEND(s->live, c);
 	c->step = CONN_LIVE;
 	c->tokens = s->cfg.limits.write_burst;
 	c->tokens_at = now;

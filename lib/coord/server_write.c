@@ -145,7 +145,7 @@ static void bound_gone(struct lm_coord_server *s, lm_time now)
 		lm_log(s->cfg.log, LM_LOG_WARN, "store: %s", err.text);
 		return;
 	}
-	DL_FOREACH_SAFE(s->conns, c, tmp)
+	DL_FOREACH_SAFE(s->live, c, tmp)
 	{
 		if (!c->subscribed)
 			continue;
@@ -157,7 +157,7 @@ static void bound_gone(struct lm_coord_server *s, lm_time now)
 	}
 	memcpy(s->epoch, epoch, sizeof(epoch));
 	dir_forget_gone(s);
-	DL_FOREACH_SAFE(s->conns, c, tmp)
+	DL_FOREACH_SAFE(s->live, c, tmp)
 	conn_flush(c, now);
 }
 
@@ -175,7 +175,7 @@ void write_commit(struct lm_coord_server *s, struct lm_now now)
 		return;
 	}
 	commit_apply(s, now.mono);
-	DL_FOREACH_SAFE(s->conns, c, tmp)
+	DL_FOREACH_SAFE(s->live, c, tmp)
 	{
 		uint64_t sequence = c->awaits;
 
@@ -214,13 +214,11 @@ static void sweep_conns(struct lm_coord_server *s, struct lm_now now)
 {
 	struct lm_coord_conn *c, *tmp;
 
-	DL_FOREACH_SAFE(s->conns, c, tmp)
+	DL_FOREACH_SAFE(s->live, c, tmp)
 	{
 		enum lm_verdict v;
 		struct item *it;
 
-		if (c->cert == NULL)
-			continue;
 		v = still_good(s, c->cert, now.wall);
 		if (v != LM_TRUSTED) {
 			s->n.cert_refused[v]++;
@@ -228,7 +226,7 @@ static void sweep_conns(struct lm_coord_server *s, struct lm_now now)
 			conn_end(c, LM_COORD_E_CERT, lm_verdict_text(v));
 			continue;
 		}
-		it = c->step == CONN_LIVE ? item_find(s->items, false, c->node) : NULL;
+		it = item_find(s->items, false, c->node);
 		if (it != NULL)
 			it->seen = now.mono;
 	}
@@ -259,7 +257,14 @@ void write_sweep(struct lm_coord_server *s, struct lm_now now)
 	struct item *it, *tmp;
 	struct lm_cert cert;
 
+	bool stale = lm_revocations_stale(&s->lists, &s->cfg.authorities, now.wall);
+
 	s->sweep_at = now.mono + SERVER_SWEEP;
+	if (stale && !s->list_stale)
+		lm_log(
+		    s->cfg.log, LM_LOG_WARN,
+		    "a revocation list is past its next update; sign a new one (lanemesh revoke)");
+	s->list_stale = stale;
 	sweep_conns(s, now);
 	HASH_ITER(hh, s->pending, it, tmp)
 	{

@@ -76,13 +76,16 @@ static void test_connection_limits(void **state)
 	assert_int_equal(lm_endpoint_parse("[2001:db8:1:3::1]:99", 0, &s[4]->from), 0);
 	for (unsigned i = 4; i < 10; i++)
 		assert_true(raw_connect(&r[i], s[i]));
-	assert_false(raw_connect(&extra, s[10]));
-	assert_int_equal(count(w)->refused_total, 1);
+	/* the table is full: strangers make room for strangers, oldest first */
+	assert_true(raw_connect(&extra, s[10]));
+	assert_false(raw_is_open(&r[0]));
+	assert_true(raw_is_open(&r[1]));
+	assert_int_equal(count(w)->handshake_evicted, 1);
 	raw_close(&extra);
 	/* silence: they all go, and make room */
 	w->now.mono += 6 * LM_SEC;
 	tick(w);
-	assert_int_equal(count(w)->handshake_timeout, 10);
+	assert_int_equal(count(w)->handshake_timeout, 9);
 	assert_int_equal(info(w).connections, 0);
 	for (unsigned i = 0; i < 10; i++)
 		raw_close(&r[i]);
@@ -93,6 +96,47 @@ static void test_connection_limits(void **state)
 		raw_close(&extra);
 	}
 	assert_int_equal(count(w)->refused_rate, 14);
+	world_free(w);
+}
+
+/* Nodes that are known stay, whoever knocks. */
+static void test_known_stay(void **state)
+{
+	struct world *w = world_new();
+	struct raw r[8], stranger[8];
+	struct site *s[17];
+
+	(void)state;
+	world_server_kill(w);
+	w->limits.connections = 8;
+	w->limits.half_open = 3;
+	world_server_start(w);
+	for (unsigned i = 0; i < 17; i++)
+		s[i] = site_new(w, false);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(raw_join(&r[i], s[i]));
+		raw_say(&r[i], &(struct lm_coord_msg){.type = LM_COORD_SYNC});
+	}
+	for (unsigned i = 0; i < 8; i++)
+		assert_true(raw_connect(&stranger[i], s[8 + i]));
+	assert_int_equal(count(w)->handshake_evicted, 5);
+	assert_int_equal(info(w).connections, 4 + 3);
+	/* in the middle of the flood the others still get in */
+	for (unsigned i = 4; i < 8; i++) {
+		assert_true(raw_join(&r[i], s[i]));
+		raw_say(&r[i], &(struct lm_coord_msg){.type = LM_COORD_SYNC});
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(raw_is_open(&r[i]));
+		assert_false(raw_is_open(&stranger[i]));
+		raw_close(&stranger[i]);
+	}
+	/* all places are taken by nodes: now a newcomer is refused */
+	assert_false(raw_connect(&stranger[0], s[16]));
+	assert_int_equal(count(w)->refused_total, 1);
+	raw_close(&stranger[0]);
+	for (unsigned i = 0; i < 8; i++)
+		raw_close(&r[i]);
 	world_free(w);
 }
 
@@ -277,13 +321,10 @@ static void test_log_flood(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_connection_limits),
-	    cmocka_unit_test(test_message_rate),
-	    cmocka_unit_test(test_directory_full),
-	    cmocka_unit_test(test_slow_consumer),
-	    cmocka_unit_test(test_stall),
-	    cmocka_unit_test(test_replace),
-	    cmocka_unit_test(test_log_flood),
+	    cmocka_unit_test(test_connection_limits), cmocka_unit_test(test_known_stay),
+	    cmocka_unit_test(test_message_rate),      cmocka_unit_test(test_directory_full),
+	    cmocka_unit_test(test_slow_consumer),     cmocka_unit_test(test_stall),
+	    cmocka_unit_test(test_replace),	      cmocka_unit_test(test_log_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,7 @@ static void test_revocation(void **state)
 	uint8_t list[4096], older[4096];
 	size_t len = world_list(w, 5, &b, 1, list, sizeof(list));
 	size_t older_len = world_list(w, 4, NULL, 0, older, sizeof(older));
+	struct lm_coord_server_info info;
 
 	(void)state;
 	site_publish(a, 1);
@@ -182,6 +183,14 @@ static void test_revocation(void **state)
 	world_run(w, 30 * LM_SEC);
 	assert_int_not_equal(lm_coord_client_state(b->client), LM_COORD_UP);
 	assert_int_equal(lm_coord_client_state(a->client), LM_COORD_UP);
+	/* no list comes in time: an alarm */
+	lm_coord_server_info(w->server, &info);
+	assert_false(info.list_stale);
+	site_stop(b);
+	world_run(w, 86400 * LM_SEC);
+	lm_coord_server_info(w->server, &info);
+	assert_true(info.list_stale);
+	assert_true(world_logged(w, "past its next update"));
 	world_free(w);
 }
 
