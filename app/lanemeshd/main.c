@@ -7,6 +7,7 @@
 #include <lanemesh/crypto.h>
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -119,6 +120,8 @@ int main(int argc, char **argv)
 		(void)lm_error_set(&err, 1, "libsodium cannot start");
 		return fail(&err);
 	}
+	/* A coordinator or an operator who hangs up is an error of that connection alone. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	if (lm_control_new(config, instance, &c, &err) != 0)
 		return fail(&err);
 	lm_telemetry_start(c);
