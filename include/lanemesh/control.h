@@ -30,7 +30,8 @@ void lm_control_free(struct lm_control *c);
  * Asks a question ("status", "peers", "drops", ...; the list is in
  * lib/control/README.md) from any other thread and waits, two seconds at most,
  * for the control thread's answer: a JSON text that the caller frees, or NULL
- * with err.
+ * with err. The caller sees to it that no call is under way when lm_control_free
+ * begins; one that waits when lm_control_run ends returns at once.
  */
 char *lm_control_query(struct lm_control *c, const char *what, struct lm_error *err);
 

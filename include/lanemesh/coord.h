@@ -51,7 +51,7 @@ int lm_directory_source(struct lm_directory *d, const uint8_t key[LM_KEY_LEN]) L
 /* Forgets coordinators that are not among keys (those configured now). Records that only they
  * listed stay until they expire. */
 void lm_directory_keep_sources(struct lm_directory *d, const uint8_t (*keys)[LM_KEY_LEN], size_t n);
-/* How far we are in step with it; zeros when it is new. */
+/* How far we are in step with it; zeros when it is new, or its full listing has not ended. */
 void lm_directory_position(const struct lm_directory *d, int source, uint8_t epoch[LM_EPOCH_LEN],
 			   uint64_t *revision);
 

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define READ_BURST 64
-#define FRAME_MAX  (9000 + 64)
+#define READ_BURST   64
+#define FRAME_MAX    (9000 + 64)
+#define REDUMP_EVERY LM_SEC /* at most */
 
 struct lm_twin *lm_twin_by_ifindex(struct lm_control *c, unsigned ifindex)
 {
@@ -59,19 +60,43 @@ static void publish_wan_addresses(struct lm_control *c, const struct lm_twin *t)
 	c->local_changed = true;
 }
 
+static bool has_ip(const struct lm_twin *t, const struct lm_ip *ip)
+{
+	for (unsigned i = 0; i < t->n_addrs; i++)
+		if (lm_ip_equal(&t->addrs[i].ip, ip))
+			return true;
+	return false;
+}
+
+/* Packets from the mesh and the LAN to this address are for the kernel. */
+static void to_rib(struct lm_control *c, const struct lm_twin *t, const struct lm_ip *ip)
+{
+	struct lm_route to_me = {.kind = LM_ROUTE_TO_ME, .port = t->port};
+	struct lm_prefix host = host_prefix(ip);
+
+	if (ip->family == 6 && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80)
+		return; /* link-local: the workers give such packets to the twin anyway */
+	if (has_ip(t, ip))
+		(void)lm_rib_put(c->rib, &host, LM_RIB_LOCAL, t->ifindex, &to_me);
+	else
+		lm_rib_drop(c->rib, &host, LM_RIB_LOCAL, t->ifindex);
+}
+
 static void on_addr(void *user, const struct lm_nl_addr *a, bool gone)
 {
 	struct lm_control *c = user;
 	struct lm_twin *t = lm_twin_by_ifindex(c, a->ifindex);
-	struct lm_route to_me = {.kind = LM_ROUTE_TO_ME};
-	struct lm_prefix host;
 	unsigned i;
 
 	if (t == NULL)
 		return;
 	gone = gone || !a->usable;
-	for (i = 0; i < t->n_addrs && !lm_ip_equal(&t->addrs[i].ip, &a->addr.ip); i++)
-		;
+	/* One address may be there with several lengths. */
+	for (i = 0; i < t->n_addrs; i++)
+		if (t->addrs[i].len == a->addr.len && lm_ip_equal(&t->addrs[i].ip, &a->addr.ip))
+			break;
+	if (i < t->n_addrs && !gone)
+		t->addr_view[i] = c->view;
 	if (gone ? i == t->n_addrs : i < t->n_addrs)
 		return;
 	if (!gone && t->n_addrs == LM_ARRAY_SIZE(t->addrs)) {
@@ -79,29 +104,28 @@ static void on_addr(void *user, const struct lm_nl_addr *a, bool gone)
 		       LM_ARRAY_SIZE(t->addrs));
 		return;
 	}
-	if (gone)
+	if (gone) {
 		t->addrs[i] = t->addrs[--t->n_addrs];
-	else
-		t->addrs[t->n_addrs++] = a->addr;
+		t->addr_view[i] = t->addr_view[t->n_addrs];
+		/* The kernel drops IPv4 routes with this source without a word. */
+		c->redump = true;
+	} else {
+		t->addrs[i] = a->addr;
+		t->addr_view[i] = c->view;
+		t->n_addrs++;
+	}
 	if (is_wan(c, t)) {
 		publish_wan_addresses(c, t);
 		lm_underlay_changed(c, t->port);
-		return;
+	} else {
+		to_rib(c, t, &a->addr.ip);
 	}
-	if (a->addr.ip.family == 6 && a->addr.ip.b[0] == 0xfe && (a->addr.ip.b[1] & 0xc0) == 0x80)
-		return; /* link-local: the workers give such packets to the twin anyway */
-	host = host_prefix(&a->addr.ip);
-	to_me.port = t->port;
-	if (gone)
-		lm_rib_drop(c->rib, &host, LM_RIB_LOCAL, t->ifindex);
-	else
-		(void)lm_rib_put(c->rib, &host, LM_RIB_LOCAL, t->ifindex, &to_me);
 }
 
 static void on_route(void *user, const struct lm_nl_route *r, bool gone)
 {
 	struct lm_control *c = user;
-	struct lm_twin *t = lm_twin_by_ifindex(c, r->ifindex);
+	struct lm_twin *t = lm_twin_by_ifindex(c, r->hop.ifindex);
 
 	if (t == NULL || t == &c->overlay)
 		return;
@@ -109,6 +133,18 @@ static void on_route(void *user, const struct lm_nl_route *r, bool gone)
 		lm_underlay_changed(c, t->port);
 	else
 		lm_kernel_route_event(c, t, r, gone);
+}
+
+static void on_route_replaced(void *user, const struct lm_prefix *prefix, uint32_t metric,
+			      const struct lm_nl_hop *hops, unsigned n)
+{
+	struct lm_control *c = user;
+
+	lm_kernel_route_replaced(c, prefix, metric, hops, n);
+	/* What was replaced may have led through any of them. */
+	for (uint16_t p = 0; p < c->cfg->n_ports; p++)
+		if (c->cfg->ports[p].role == LM_PORT_ROLE_WAN)
+			lm_underlay_changed(c, p);
 }
 
 static void on_neigh(void *user, const struct lm_nl_neigh *n, bool gone)
@@ -120,33 +156,86 @@ static void on_neigh(void *user, const struct lm_nl_neigh *n, bool gone)
 		lm_neigh_event(c, t, n, gone);
 }
 
-static void on_link(void *user, unsigned ifindex, bool up)
+static void on_link(void *user, unsigned ifindex, bool up, bool gone)
 {
 	struct lm_control *c = user;
 	struct lm_twin *t = lm_twin_by_ifindex(c, ifindex);
 
-	if (t != NULL && is_wan(c, t) && up)
+	if (t == NULL)
+		return;
+	if (gone)
+		lm_log(&c->log, LM_LOG_ERROR,
+		       "%s: the interface was removed by somebody; restart this gateway", t->name);
+	/* The kernel drops IPv4 routes through a link that goes down without a word. */
+	if (t->up && !up)
+		c->redump = true;
+	t->up = up;
+	if (is_wan(c, t))
 		lm_underlay_changed(c, t->port);
 }
 
-/* Events were lost: forget the kernel's view and read it anew. */
+/* ---------------------------------------------- reading it all again -- */
+
 static void on_overrun(void *user)
 {
 	struct lm_control *c = user;
 
 	lm_log(&c->log, LM_LOG_WARN, "netlink events were lost; reading the kernel's tables anew");
-	for (unsigned i = 0; i < c->cfg->n_ports; i++)
-		c->twins[i].n_addrs = 0;
-	c->overlay.n_addrs = 0;
-	lm_neigh_forget(c);
-	lm_kernel_route_forget(c);
-	lm_rib_drop_source(c->rib, LM_RIB_LOCAL);
-	if (lm_nl_dump(c->nl) != 0)
-		lm_log(&c->log, LM_LOG_ERROR, "the kernel's tables cannot be read");
+	c->redump = true;
 }
 
-const struct lm_nl_events lm_control_nl_events = {
-    .addr = on_addr, .route = on_route, .neigh = on_neigh, .link = on_link, .overrun = on_overrun};
+static void sweep_addresses(struct lm_control *c, struct lm_twin *t)
+{
+	for (unsigned i = t->n_addrs; i-- > 0;) {
+		struct lm_nl_addr lost = {.ifindex = t->ifindex, .addr = t->addrs[i]};
+
+		if (t->addr_view[i] != c->view)
+			on_addr(c, &lost, true);
+	}
+}
+
+int lm_control_dump(struct lm_control *c)
+{
+	int rc;
+
+	/* What is still there is seen in the new view; the rest is swept out after it. So nothing
+	 * that stays is missing in between. */
+	c->view++;
+	c->dumped = lm_control_now(c).mono;
+	c->redump = true;
+	rc = lm_nl_dump(c->nl);
+	if (rc != 0)
+		return rc;
+	for (unsigned i = 0; i < c->cfg->n_ports; i++)
+		sweep_addresses(c, &c->twins[i]);
+	sweep_addresses(c, &c->overlay);
+	lm_kernel_route_sweep(c);
+	lm_neigh_sweep(c);
+	for (uint16_t i = 0; i < c->cfg->n_ports; i++)
+		if (is_wan(c, &c->twins[i]))
+			lm_underlay_changed(c, i);
+	c->redump = false;
+	return 0;
+}
+
+void lm_control_redump(struct lm_control *c)
+{
+	int rc;
+
+	if (!c->redump || lm_control_now(c).mono - c->dumped < REDUMP_EVERY)
+		return;
+	rc = lm_control_dump(c);
+	if (rc != 0) /* tried again; until then nothing is taken away */
+		lm_log(&c->log, LM_LOG_ERROR, "the kernel's tables cannot be read: %s",
+		       strerror(-rc));
+}
+
+const struct lm_nl_events lm_control_nl_events = {.addr = on_addr,
+						  .route = on_route,
+						  .route_replaced = on_route_replaced,
+						  .neigh = on_neigh,
+						  .link = on_link,
+						  .overrun = on_overrun};
 
 void lm_control_local(struct lm_control *c)
 {
@@ -203,6 +292,26 @@ static void on_readable(uv_poll_t *h, int status, int events)
 
 /* ------------------------------------------------------------- creation -- */
 
+static void set_sysctls(struct lm_control *c, const struct lm_twin *t)
+{
+	bool wan = is_wan(c, t);
+
+	/* Plain packets never cross between a WAN and another interface in the kernel: what is for
+	 * the mesh passes the workers, sealed. */
+	if ((lm_twin_sysctl("ipv4", t->name, "forwarding", wan ? "0" : "1") != 0 ||
+	     (wan && lm_twin_sysctl("ipv6", t->name, "forwarding", "0") != 0)) &&
+	    wan)
+		lm_log(&c->log, LM_LOG_WARN,
+		       "%s: cannot turn off forwarding in the kernel; is /proc/sys writable?",
+		       t->name);
+	/* A host of the LAN must not give this router a default route or another way. */
+	if (!wan)
+		(void)lm_twin_sysctl("ipv6", t->name, "accept_ra", "0");
+	(void)lm_twin_sysctl("ipv6", t->name, "accept_redirects", "0");
+	if (t->port == LM_NO_PORT)
+		(void)lm_twin_sysctl("ipv6", t->name, "addr_gen_mode", "1"); /* no link-local */
+}
+
 static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifaddr *addrs,
 		  unsigned n, struct lm_error *err)
 {
@@ -210,13 +319,7 @@ static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifadd
 	char text[LM_IP_STRLEN];
 	int rc;
 
-	/* Plain packets never cross between this interface and another one in the kernel: what is
-	 * for the mesh passes the workers, sealed. */
-	(void)lm_twin_sysctl("ipv4", t->name, "forwarding", is_wan(c, t) ? "0" : "1");
-	if (is_wan(c, t))
-		(void)lm_twin_sysctl("ipv6", t->name, "forwarding", "0");
-	if (t->port == LM_NO_PORT)
-		(void)lm_twin_sysctl("ipv6", t->name, "addr_gen_mode", "1"); /* no link-local */
+	set_sysctls(c, t);
 	rc = lm_nl_link_set(c->nl, t->ifindex, false, t->mtu, mac);
 	if (rc == 0)
 		rc = lm_nl_link_set(c->nl, t->ifindex, true, 0, NULL);
@@ -258,7 +361,10 @@ static int create_port_twin(struct lm_control *c, uint16_t port, struct lm_error
 	for (unsigned i = 0; rc == 0 && i < pc->n_gateways; i++) {
 		struct lm_prefix any = {.ip.family = pc->gateways[i].family};
 
-		rc = lm_nl_route_set(c->nl, &any, t->ifindex, &pc->gateways[i], LM_RTPROT, 0);
+		/* A metric of its own: neither another port's default route nor one that is none of
+		 * ours is replaced. */
+		rc = lm_nl_route_set(c->nl, &any, t->ifindex, &pc->gateways[i], LM_RTPROT,
+				     LM_METRIC_GATEWAY + port);
 		if (rc != 0)
 			rc = lm_error_set(err, -rc,
 					  "%s: cannot set gateway %s: %s; is it inside "
@@ -289,6 +395,18 @@ static int create_overlay(struct lm_control *c, struct lm_error *err)
 					      .len = (uint8_t)lm_ip_bits(&own->overlays[i])};
 	rc = lm_twin_open(t->name, false, &t->fd, &t->ifindex, err);
 	return rc != 0 ? rc : set_up(c, t, addrs, own->n_overlays, err);
+}
+
+void lm_twins_init(struct lm_control *c)
+{
+	for (unsigned i = 0; i <= LM_ARRAY_SIZE(c->twins); i++) {
+		struct lm_twin *t = i < LM_ARRAY_SIZE(c->twins) ? &c->twins[i] : &c->overlay;
+
+		t->c = c;
+		t->fd = -1;
+		t->poll.data = t;
+		TAILQ_INIT(&t->unresolved);
+	}
 }
 
 int lm_twins_create(struct lm_control *c, struct lm_error *err)

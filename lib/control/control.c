@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +81,7 @@ static void on_netlink(uv_poll_t *h, int status, int events)
 	(void)status;
 	(void)events;
 	lm_nl_read(c->nl);
+	lm_control_redump(c);
 	lm_control_local(c);
 	lm_control_rearm(c);
 }
@@ -112,9 +112,13 @@ static void on_second(uv_timer_t *t)
 
 	c->errors_left = ERRORS_PER_SECOND;
 	report_usage(c, now);
+	lm_control_redump(c);
+	lm_control_local(c);
 	lm_neigh_tick(c, now.mono);
 	lm_directory_expire(c->directory, now.wall);
 	lm_state_save(c);
+	lm_control_announce(c);
+	lm_rib_retry(c->rib);
 	if (c->metrics != NULL)
 		lm_metrics_http_run(c->metrics);
 	lm_control_rearm(c);
@@ -132,63 +136,6 @@ static void on_signal(uv_signal_t *s, int signum)
 	}
 	c->stopping = true;
 	uv_stop(&c->loop);
-}
-
-/* ------------------------------------------------ questions of threads -- */
-
-struct lm_query {
-	struct lm_query *next;
-	const char *what;
-	char *answer;
-	struct lm_error err;
-	bool done;
-	uv_cond_t ready;
-};
-
-static void on_query(uv_async_t *a)
-{
-	struct lm_control *c = a->data;
-
-	uv_mutex_lock(&c->query_lock);
-	while (c->queries != NULL) {
-		struct lm_query *q = c->queries;
-		struct json_t *o = lm_report(c, q->what, &q->err);
-
-		c->queries = q->next;
-		q->answer = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
-		json_decref(o);
-		q->done = true;
-		uv_cond_signal(&q->ready);
-	}
-	uv_mutex_unlock(&c->query_lock);
-}
-
-char *lm_control_query(struct lm_control *c, const char *what, struct lm_error *err)
-{
-	struct lm_query q = {.what = what};
-	int rc = 0;
-
-	if (uv_cond_init(&q.ready) != 0)
-		return NULL;
-	uv_mutex_lock(&c->query_lock);
-	q.next = c->queries;
-	c->queries = &q;
-	(void)uv_async_send(&c->query_async);
-	while (!q.done && rc == 0)
-		rc = uv_cond_timedwait(&q.ready, &c->query_lock, 2 * LM_SEC);
-	if (!q.done) {
-		struct lm_query **at = &c->queries;
-
-		while (*at != &q)
-			at = &(*at)->next;
-		*at = q.next;
-		(void)lm_error_set(&q.err, ETIMEDOUT, "the control thread does not answer");
-	}
-	uv_mutex_unlock(&c->query_lock);
-	uv_cond_destroy(&q.ready);
-	if (q.answer == NULL && err != NULL)
-		*err = q.err;
-	return q.answer;
 }
 
 /* --------------------------------------------------------------- start -- */
@@ -416,29 +363,47 @@ static void learn_directory(struct lm_control *c)
 	lm_directory_each(c->directory, learn_record, c);
 }
 
-static void start_handles(struct lm_control *c)
+static int start_polls_and_timers(struct lm_control *c)
 {
-	(void)uv_poll_init(&c->loop, &c->dp_poll, lm_dp_event_fd(c->dp));
-	(void)uv_poll_init(&c->loop, &c->nl_poll, lm_nl_fd(c->nl));
-	(void)uv_timer_init(&c->loop, &c->mesh_timer);
-	(void)uv_timer_init(&c->loop, &c->second_timer);
-	(void)uv_timer_init(&c->loop, &c->dp_again);
-	(void)uv_signal_init(&c->loop, &c->sig_term);
-	(void)uv_signal_init(&c->loop, &c->sig_int);
-	(void)uv_signal_init(&c->loop, &c->sig_hup);
-	(void)uv_fs_poll_init(&c->loop, &c->list_watch);
+	uv_timer_t *timers[] = {&c->mesh_timer, &c->second_timer, &c->dp_again, &c->underlay_timer};
+	int rc;
+
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(timers); i++) {
+		(void)uv_timer_init(&c->loop, timers[i]);
+		timers[i]->data = c;
+	}
+	c->dp_poll.data = c->nl_poll.data = c;
+	if ((rc = uv_poll_init(&c->loop, &c->dp_poll, lm_dp_event_fd(c->dp))) != 0 ||
+	    (rc = uv_poll_start(&c->dp_poll, UV_READABLE, on_dp)) != 0 ||
+	    (rc = uv_poll_init(&c->loop, &c->nl_poll, lm_nl_fd(c->nl))) != 0 ||
+	    (rc = uv_poll_start(&c->nl_poll, UV_READABLE, on_netlink)) != 0)
+		return rc;
+	return uv_timer_start(&c->second_timer, on_second, 1000, 1000);
+}
+
+static int start_handles(struct lm_control *c, struct lm_error *err)
+{
+	const struct {
+		uv_signal_t *handle;
+		int signal;
+	} signals[] = {{&c->sig_term, SIGTERM}, {&c->sig_int, SIGINT}, {&c->sig_hup, SIGHUP}};
+	int rc = start_polls_and_timers(c);
+
+	for (unsigned i = 0; rc == 0 && i < LM_ARRAY_SIZE(signals); i++) {
+		rc = uv_signal_init(&c->loop, signals[i].handle);
+		signals[i].handle->data = c;
+		if (rc == 0)
+			rc = uv_signal_start(signals[i].handle, on_signal, signals[i].signal);
+	}
+	if (rc == 0)
+		rc = uv_fs_poll_init(&c->loop, &c->list_watch);
 	c->list_watch.data = c;
-	(void)uv_async_init(&c->loop, &c->query_async, on_query);
-	c->dp_poll.data = c->nl_poll.data = c->mesh_timer.data = c->second_timer.data = c;
-	c->dp_again.data = c;
-	c->sig_term.data = c->sig_int.data = c->sig_hup.data = c->query_async.data = c;
-	(void)uv_poll_start(&c->dp_poll, UV_READABLE, on_dp);
-	(void)uv_poll_start(&c->nl_poll, UV_READABLE, on_netlink);
-	(void)uv_timer_start(&c->second_timer, on_second, 1000, 1000);
-	(void)uv_signal_start(&c->sig_term, on_signal, SIGTERM);
-	(void)uv_signal_start(&c->sig_int, on_signal, SIGINT);
-	(void)uv_signal_start(&c->sig_hup, on_signal, SIGHUP);
+	if (rc == 0)
+		rc = lm_query_start(c);
 	c->errors_left = ERRORS_PER_SECOND;
+	return rc == 0
+		   ? 0
+		   : lm_error_set(err, -rc, "cannot set up the event loop: %s", uv_strerror(rc));
 }
 
 static int start_metrics(struct lm_control *c, struct lm_error *err)
@@ -463,7 +428,7 @@ static void export_route(void *user, const struct lm_prefix *prefix, bool presen
 	int rc;
 
 	if (c->overlay.ifindex == 0)
-		return; /* shutting down: the interface takes its routes along */
+		return;
 	rc = present
 		 ? lm_nl_route_set(c->nl, prefix, c->overlay.ifindex, NULL, LM_RTPROT, LM_METRIC)
 		 : lm_nl_route_del(c->nl, prefix, c->overlay.ifindex, LM_RTPROT, LM_METRIC);
@@ -493,8 +458,9 @@ static int start(struct lm_control *c, struct lm_error *err)
 		return lm_error_set(err, ENOMEM, "no memory for routes");
 	if ((rc = lm_twins_create(c, err)) != 0)
 		return rc;
-	start_handles(c);
-	rc = lm_nl_dump(c->nl);
+	if ((rc = start_handles(c, err)) != 0)
+		return rc;
+	rc = lm_control_dump(c);
 	if (rc != 0)
 		return lm_error_set(err, -rc, "cannot read the kernel's tables: %s", strerror(-rc));
 	lm_control_local(c);
@@ -509,38 +475,55 @@ static int start(struct lm_control *c, struct lm_error *err)
 	return 0;
 }
 
+static int read_config(struct lm_control *c, const char *path, const char *instance,
+		       struct lm_error *err)
+{
+	int rc;
+
+	if (strlen(path) >= sizeof(c->config_path))
+		return lm_error_set(err, ENAMETOOLONG, "%s: the config's path is too long", path);
+	(void)snprintf(c->config_path, sizeof(c->config_path), "%s", path);
+	c->cfg = calloc(1, sizeof(*c->cfg));
+	if (c->cfg == NULL)
+		return lm_error_set(err, ENOMEM, "no memory");
+	rc = lm_config_load(path, instance, c->cfg, err);
+	if (rc != 0)
+		return rc;
+	c->log = (struct lm_log){
+	    .level = c->cfg->log_level, .sink = lm_log_stderr, .user = getenv("JOURNAL_STREAM")};
+	c->authorities.n = c->cfg->n_authorities;
+	memcpy(c->authorities.mesh, c->cfg->mesh, sizeof(c->authorities.mesh));
+	memcpy(c->authorities.keys, c->cfg->authorities, sizeof(c->authorities.keys));
+	return 0;
+}
+
+static int init_loop(struct lm_control *c, struct lm_error *err)
+{
+	int rc = uv_loop_init(&c->loop);
+
+	if (rc == 0 && (rc = uv_mutex_init(&c->query_lock)) != 0)
+		(void)uv_loop_close(&c->loop);
+	return rc == 0 ? 0 : lm_error_set(err, -rc, "no event loop: %s", uv_strerror(rc));
+}
+
 int lm_control_new(const char *config_path, const char *instance, struct lm_control **out,
 		   struct lm_error *err)
 {
 	struct lm_control *c = calloc(1, sizeof(*c));
 	int rc;
 
-	if (c == NULL || (c->cfg = calloc(1, sizeof(*c->cfg))) == NULL) {
-		free(c);
+	if (c == NULL)
 		return lm_error_set(err, ENOMEM, "no memory");
-	}
-	c->lock = c->overlay.fd = -1;
-	for (unsigned i = 0; i < LM_ARRAY_SIZE(c->twins); i++) {
-		c->twins[i].fd = -1;
-		c->twins[i].c = c;
-		c->twins[i].poll.data = &c->twins[i];
-	}
-	c->overlay.c = c;
-	c->overlay.poll.data = &c->overlay;
-	(void)snprintf(c->config_path, sizeof(c->config_path), "%s", config_path);
-	rc = lm_config_load(config_path, instance, c->cfg, err);
+	c->lock = -1;
+	lm_twins_init(c);
+	rc = read_config(c, config_path, instance, err);
+	if (rc == 0)
+		rc = init_loop(c, err);
 	if (rc != 0) {
 		free(c->cfg);
 		free(c);
 		return rc;
 	}
-	c->log = (struct lm_log){
-	    .level = c->cfg->log_level, .sink = lm_log_stderr, .user = getenv("JOURNAL_STREAM")};
-	c->authorities.n = c->cfg->n_authorities;
-	memcpy(c->authorities.mesh, c->cfg->mesh, sizeof(c->authorities.mesh));
-	memcpy(c->authorities.keys, c->cfg->authorities, sizeof(c->authorities.keys));
-	(void)uv_loop_init(&c->loop);
-	(void)uv_mutex_init(&c->query_lock);
 	c->started = lm_control_now(c).mono;
 	rc = start(c, err);
 	if (rc != 0) {
@@ -557,6 +540,7 @@ void lm_control_run(struct lm_control *c)
 {
 	while (!c->stopping)
 		(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+	lm_query_stop(c);
 }
 
 static void close_handle(uv_handle_t *h, void *arg)
@@ -573,6 +557,8 @@ void lm_control_free(struct lm_control *c)
 	lm_ping_stop(c);
 	lm_manage_stop(c);
 	lm_coords_stop(c);
+	/* The interface takes its routes along. */
+	c->overlay.ifindex = 0;
 	if (c->mesh != NULL) {
 		lm_mesh_free(c->mesh, lm_control_now(c), c->rib != NULL);
 		c->mesh = NULL;
@@ -580,7 +566,6 @@ void lm_control_free(struct lm_control *c)
 		if (c->rib != NULL)
 			(void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 	}
-	c->overlay.ifindex = 0;
 	lm_twins_close(c);
 	uv_walk(&c->loop, close_handle, NULL);
 	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
@@ -590,6 +575,7 @@ void lm_control_free(struct lm_control *c)
 		lm_neigh_forget(c);
 		lm_kernel_route_forget(c);
 	}
+	free(c->ways);
 	lm_rib_free(c->rib);
 	lm_nl_close(c->nl);
 	lm_dp_free(c->dp);

@@ -2,7 +2,9 @@
 /* Links to the coordinators: what they say is judged by the mesh, then kept. */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void on_now(void *user, struct lm_now *out)
 {
@@ -140,50 +142,72 @@ static int start_one(struct lm_control *c, struct lm_coord_slot *s, struct lm_er
 	lm_directory_position(c->directory, s->source, cfg.epoch, &cfg.revision);
 	s->link = lm_coord_link_new(&c->loop, &s->cfg.address, &cfg, &link_ops, s, err);
 	if (s->link == NULL)
-		return -1;
+		return -EINVAL;
 	lm_directory_each_revocation(c->directory, hand_revocation, s);
 	ann = lm_mesh_own_announcement(c->mesh, &len);
-	if (ann != NULL)
+	if (ann != NULL && c->announce_due == 0)
 		hand_announcement(s, ann, len);
 	return 0;
 }
 
-int lm_coords_start(struct lm_control *c, const struct lm_config *cfg, struct lm_error *err)
+static void stop_slots(struct lm_coord_slot *slots)
+{
+	for (unsigned i = 0; slots != NULL && i < LM_CONFIG_COORDS_MAX; i++)
+		if (slots[i].link != NULL)
+			lm_coord_link_close(slots[i].link);
+	free(slots);
+}
+
+static void keep_sources(struct lm_control *c, const struct lm_config *cfg)
 {
 	uint8_t keys[LM_CONFIG_COORDS_MAX][LM_KEY_LEN];
-	int rc = 0;
 
 	for (unsigned i = 0; i < cfg->n_coordinators; i++)
 		memcpy(keys[i], cfg->coordinators[i].key, LM_KEY_LEN);
 	lm_directory_keep_sources(c->directory, keys, cfg->n_coordinators);
-	for (unsigned i = 0; rc == 0 && i < cfg->n_coordinators; i++) {
-		struct lm_coord_slot *s = &c->coords[i];
+}
 
-		*s = (struct lm_coord_slot){.c = c, .cfg = cfg->coordinators[i]};
-		rc = start_one(c, s, err);
+int lm_coords_start(struct lm_control *c, const struct lm_config *cfg, struct lm_error *err)
+{
+	struct lm_coord_slot *slots = calloc(LM_CONFIG_COORDS_MAX, sizeof(*slots));
+	int rc = 0;
+
+	if (slots == NULL)
+		return lm_error_set(err, ENOMEM, "no memory for coordinator links");
+	/* The directory has room for as many again: the old ones are forgotten last. */
+	keep_sources(c, c->cfg);
+	for (unsigned i = 0; rc == 0 && i < cfg->n_coordinators; i++) {
+		slots[i].c = c;
+		slots[i].cfg = cfg->coordinators[i];
+		rc = start_one(c, &slots[i], err);
 	}
-	return rc;
+	if (rc != 0) {
+		stop_slots(slots);
+		keep_sources(c, c->cfg);
+		return rc;
+	}
+	stop_slots(c->coords);
+	c->coords = slots;
+	keep_sources(c, cfg);
+	return 0;
 }
 
 void lm_coords_stop(struct lm_control *c)
 {
-	for (unsigned i = 0; i < LM_ARRAY_SIZE(c->coords); i++) {
-		if (c->coords[i].link != NULL)
-			lm_coord_link_close(c->coords[i].link);
-		c->coords[i].link = NULL;
-	}
+	stop_slots(c->coords);
+	c->coords = NULL;
 }
 
 void lm_coords_publish(struct lm_control *c, const uint8_t *ann, size_t len)
 {
-	for (unsigned i = 0; i < LM_ARRAY_SIZE(c->coords); i++)
+	for (unsigned i = 0; c->coords != NULL && i < LM_CONFIG_COORDS_MAX; i++)
 		if (c->coords[i].link != NULL)
 			hand_announcement(&c->coords[i], ann, len);
 }
 
 void lm_coords_revocation(struct lm_control *c, const uint8_t *data, size_t len)
 {
-	for (unsigned i = 0; i < LM_ARRAY_SIZE(c->coords); i++)
+	for (unsigned i = 0; c->coords != NULL && i < LM_CONFIG_COORDS_MAX; i++)
 		if (c->coords[i].link != NULL)
 			hand_revocation(&c->coords[i], data, len);
 }

@@ -36,6 +36,9 @@ static void fragment(struct lm_control *c, const uint8_t *pkt, size_t len, unsig
 	uint16_t frag0 = ntohs(h->frag);
 	uint8_t out[9216];
 
+	/* Beyond the largest packet (RFC 791): the offsets would run into the flags. */
+	if ((frag0 & 0x1fff) * 8u + body > UINT16_MAX)
+		return;
 	while (at < body) {
 		struct lm_ip4_hdr *o = (struct lm_ip4_hdr *)out;
 		size_t ol = hlen - sizeof(*h), n;

@@ -14,6 +14,8 @@
 #include <lanemesh/coord.h>
 #include <lanemesh/mesh.h>
 #include <lanemesh/worker.h>
+#include <sys/queue.h>
+#include <uthash.h>
 #include <uv.h>
 
 #define LM_NO_PORT LM_DP_PORT_NONE
@@ -22,6 +24,8 @@
  * metrics of connected and static routes, so that those always win. */
 #define LM_RTPROT 0x4c
 #define LM_METRIC 2048
+/* Of the default routes through the config's gateways, plus the port's index. */
+#define LM_METRIC_GATEWAY 512
 
 /* A kernel interface of ours: the TAP twin of a port, or lm0. */
 struct lm_twin {
@@ -33,13 +37,18 @@ struct lm_twin {
 	struct lm_mac mac;
 	uint16_t mtu;
 	uv_poll_t poll;
+	bool up;
 	uint8_t n_addrs;
 	struct lm_ifaddr addrs[LM_CONFIG_ADDRESSES_MAX * 2];
+	uint32_t addr_view[LM_CONFIG_ADDRESSES_MAX * 2]; /* in which each was seen last */
+	/* neighbour.c: asked for because of packets, oldest first; packets that wait */
+	TAILQ_HEAD(, lm_neigh) unresolved;
+	unsigned n_unresolved, n_waiting;
 };
 
 /* What is published to the data plane about a peer. */
 struct lm_peer_slot {
-	bool used, has_path, path_set;
+	bool has_path, path_set;
 	struct lm_path path;
 	struct lm_outer outer; /* as published */
 	uint8_t n_prefixes;
@@ -48,6 +57,8 @@ struct lm_peer_slot {
 
 struct lm_neigh;
 struct lm_kernel_route;
+struct lm_kernel_via;
+struct lm_way;
 struct lm_manage;
 struct lm_ping;
 struct lm_query;
@@ -79,29 +90,41 @@ struct lm_control {
 	struct lm_rib *rib;
 	struct lm_twin twins[LM_CONFIG_PORTS_MAX], overlay;
 	struct lm_neigh *neighbours;
-	uint32_t n_neighbours, n_pending;
 	struct lm_kernel_route *kernel_routes;
+	struct lm_kernel_via *kernel_vias;
+	uint32_t n_kernel_hops;
+	bool kernel_hops_full;
+	uint32_t view; /* number of the last dump of the kernel's tables */
+	lm_time dumped;
+	bool redump; /* something may have been missed */
+	struct lm_way *ways;
+	uint32_t ways_view;
+	uint32_t underlay_dirty; /* ports with changes, by bit */
+	lm_time underlay_published;
 	struct lm_peer_slot **peers;
 	uint32_t n_peers;
 	uint32_t errors_left; /* ICMP errors that may still be sent in this second */
 
 	struct lm_directory *directory;
-	uint64_t directory_saved; /* version on disk */
-	struct lm_coord_slot coords[LM_CONFIG_COORDS_MAX];
+	uint64_t directory_saved;     /* version on disk */
+	uint64_t announce_due;	      /* sequence of ours that is not on disk yet; 0 = none */
+	bool state_failing;	      /* the last write did not succeed, and that has been said */
+	struct lm_coord_slot *coords; /* LM_CONFIG_COORDS_MAX of them */
 
 	struct lm_counters counters; /* of the control thread itself */
 	struct lm_metrics_http *metrics;
 	struct lm_manage *manage;
 	struct lm_ping *pings;
 
-	uv_timer_t mesh_timer, second_timer, dp_again;
+	uv_timer_t mesh_timer, second_timer, dp_again, underlay_timer;
 	uv_poll_t dp_poll, nl_poll, metrics_poll;
 	uv_signal_t sig_term, sig_int, sig_hup;
 	uv_fs_poll_t list_watch; /* the config's revocation_list */
 	uv_async_t query_async;
 	uv_mutex_t query_lock;
 	struct lm_query *queries;
-	bool local_changed; /* WAN addresses changed: tell the mesh after this event */
+	bool queries_closed; /* under query_lock */
+	bool local_changed;  /* WAN addresses changed: tell the mesh after this event */
 	bool stopping;
 };
 
@@ -113,6 +136,12 @@ void lm_control_raise_floor(void *c, const uint8_t *list, size_t len);
 
 /* address.c: the kernel's view of the twins */
 extern const struct lm_nl_events lm_control_nl_events;
+/* Before anything else is done with them. */
+void lm_twins_init(struct lm_control *c);
+/* Reads the kernel's addresses, routes and neighbours; what is there no more goes. */
+int lm_control_dump(struct lm_control *c) LM_MUST_CHECK;
+/* The same when something may have been missed, not too often. */
+void lm_control_redump(struct lm_control *c);
 int lm_twins_create(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
 void lm_twins_close(struct lm_control *c);
 struct lm_twin *lm_twin_by_ifindex(struct lm_control *c, unsigned ifindex);
@@ -132,11 +161,16 @@ const struct lm_mac *lm_neigh_mac(struct lm_control *c, struct lm_twin *t, const
 void lm_neigh_event(struct lm_control *c, struct lm_twin *t, const struct lm_nl_neigh *n,
 		    bool gone);
 void lm_neigh_tick(struct lm_control *c, lm_time now);
+/* Takes out those that the last dump did not show. */
+void lm_neigh_sweep(struct lm_control *c);
 void lm_neigh_forget(struct lm_control *c);
 
 /* kernel_route.c */
 void lm_kernel_route_event(struct lm_control *c, struct lm_twin *t, const struct lm_nl_route *r,
 			   bool gone);
+void lm_kernel_route_replaced(struct lm_control *c, const struct lm_prefix *prefix, uint32_t metric,
+			      const struct lm_nl_hop *hops, unsigned n);
+void lm_kernel_route_sweep(struct lm_control *c);
 /* The MAC of a LAN neighbour changed: routes through it follow. */
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via);
 void lm_kernel_route_forget(struct lm_control *c);
@@ -146,11 +180,13 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 		      size_t len);
 /* Publishes the peer's outer headers if they changed. */
 void lm_underlay_publish(struct lm_control *c, uint32_t peer);
-/* Something about a WAN twin's routes or neighbours changed. */
+/* Something about a WAN twin's routes or neighbours changed: paths are published anew soon. */
 void lm_underlay_changed(struct lm_control *c, uint16_t port);
 
 /* publish.c: the mesh's operations, carried out on the data plane */
 extern const struct lm_mesh_ops lm_control_mesh_ops;
+/* Publishes an announcement that waited for the disk. */
+void lm_control_announce(struct lm_control *c);
 
 /* punt.c, icmp.c */
 void lm_control_punt(void *user, const struct lm_punt *p);
@@ -163,6 +199,7 @@ uint64_t lm_state_sequence(struct lm_control *c);
 int lm_state_sequence_set(struct lm_control *c, uint64_t sequence);
 
 /* coordinators.c */
+/* Links to the coordinators of cfg, in place of those before; on failure those stay. */
 int lm_coords_start(struct lm_control *c, const struct lm_config *cfg,
 		    struct lm_error *err) LM_MUST_CHECK;
 void lm_coords_stop(struct lm_control *c);
@@ -186,6 +223,11 @@ struct json_t;
 struct json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err);
 void lm_report_counters(struct lm_control *c, struct lm_counters *sum);
 void lm_report_metrics(void *user, struct lm_writer *w);
+
+/* query.c: questions of other threads */
+int lm_query_start(struct lm_control *c);
+/* Those that wait get an error, and so do all later ones. */
+void lm_query_stop(struct lm_control *c);
 
 /* manage.c: the action socket */
 int lm_manage_start(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;

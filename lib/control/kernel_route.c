@@ -1,74 +1,255 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernel's routes on LAN twins: connected networks, and networks behind routers of the site. */
+/*
+ * The kernel's routes on LAN twins: connected networks, and networks behind routers of the site. A
+ * prefix may have several routes and next hops there; the best one is offered to the RIB.
+ */
 #include "internal.h"
 
 #include <stdlib.h>
+#include <uthash.h>
 
-struct lm_kernel_route {
-	struct lm_kernel_route *next;
-	struct lm_nl_route r;
-	uint16_t port;
+/* More do not fit into the FIB. */
+#define HOPS_MAX (LM_FWD_ROUTES4_DEFAULT + LM_FWD_ROUTES6_DEFAULT)
+
+struct hop {
+	struct hop *next;
+	struct lm_twin *twin;
+	struct lm_ip via; /* none = on the link */
+	uint32_t metric;
+	uint32_t view; /* of the kernel's tables, in which it was seen last */
 };
 
-static void offer(struct lm_control *c, struct lm_twin *t, const struct lm_nl_route *r)
+struct lm_kernel_route {
+	UT_hash_handle hh;
+	struct lm_prefix prefix; /* key */
+	struct hop *hops;	 /* best first */
+};
+
+/* A router of the site, and how many hops lead through it. */
+struct lm_kernel_via {
+	UT_hash_handle hh;
+	struct lm_ip ip; /* key */
+	uint32_t n;
+};
+
+static void count_via(struct lm_control *c, const struct lm_ip *ip, bool more)
 {
-	struct lm_route route = {.kind = LM_ROUTE_CONNECTED, .port = t->port, .via = r->via};
-	const struct lm_mac *mac = r->via.family != 0 ? lm_neigh_mac(c, t, &r->via) : NULL;
+	struct lm_kernel_via *v;
+
+	if (ip->family == 0)
+		return;
+	HASH_FIND(hh, c->kernel_vias, ip, sizeof(*ip), v);
+	if (v == NULL && more) {
+		v = calloc(1, sizeof(*v));
+		if (v == NULL)
+			return;
+		v->ip = *ip;
+		HASH_ADD(hh, c->kernel_vias, ip, sizeof(v->ip), v);
+	}
+	if (v == NULL)
+		return;
+	v->n = more ? v->n + 1 : v->n - 1;
+	if (v->n == 0) {
+		HASH_DEL(c->kernel_vias, v);
+		free(v);
+	}
+}
+
+static void offer(struct lm_control *c, const struct lm_kernel_route *k)
+{
+	const struct hop *best = k->hops;
+	struct lm_route route = {
+	    .kind = LM_ROUTE_CONNECTED, .port = best->twin->port, .via = best->via};
+	const struct lm_mac *mac =
+	    best->via.family != 0 ? lm_neigh_mac(c, best->twin, &best->via) : NULL;
 
 	if (mac != NULL) {
 		route.kind = LM_ROUTE_NEIGHBOUR;
 		route.mac = *mac;
 	}
-	(void)lm_rib_put(c->rib, &r->prefix, LM_RIB_KERNEL, t->ifindex, &route);
+	(void)lm_rib_put(c->rib, &k->prefix, LM_RIB_KERNEL, 0, &route);
+}
+
+static struct lm_kernel_route *find(const struct lm_control *c, const struct lm_prefix *prefix)
+{
+	struct lm_kernel_route *k;
+
+	HASH_FIND(hh, c->kernel_routes, prefix, sizeof(*prefix), k);
+	return k;
+}
+
+static bool same_hop(const struct hop *h, const struct lm_twin *t, const struct lm_nl_route *r)
+{
+	return h->twin == t && h->metric == r->metric && lm_ip_equal(&h->via, &r->hop.via);
+}
+
+/* As the kernel does: the lowest metric. Among equals any, but always the same. */
+static bool better(const struct hop *a, const struct lm_twin *t, const struct lm_nl_route *r)
+{
+	if (a->metric != r->metric)
+		return a->metric < r->metric;
+	if (a->twin->port != t->port)
+		return a->twin->port < t->port;
+	return memcmp(&a->via, &r->hop.via, sizeof(a->via)) < 0;
+}
+
+static void remove_hop(struct lm_control *c, struct hop **at)
+{
+	struct hop *h = *at;
+
+	*at = h->next;
+	count_via(c, &h->via, false);
+	c->n_kernel_hops--;
+	free(h);
+}
+
+/* After hops were removed. */
+static void settle(struct lm_control *c, struct lm_kernel_route *k)
+{
+	if (k->hops != NULL) {
+		offer(c, k);
+		return;
+	}
+	lm_rib_drop(c->rib, &k->prefix, LM_RIB_KERNEL, 0);
+	HASH_DEL(c->kernel_routes, k);
+	free(k);
+}
+
+static void add_hop(struct lm_control *c, struct lm_twin *t, const struct lm_nl_route *r)
+{
+	struct lm_kernel_route *k = find(c, &r->prefix);
+	struct hop *h = NULL, **at;
+
+	for (h = k != NULL ? k->hops : NULL; h != NULL && !same_hop(h, t, r); h = h->next)
+		;
+	if (h != NULL) {
+		h->view = c->view;
+		return;
+	}
+	if (c->n_kernel_hops >= HOPS_MAX || (h = calloc(1, sizeof(*h))) == NULL) {
+		if (!c->kernel_hops_full)
+			lm_log(&c->log, LM_LOG_WARN,
+			       "more than %d routes of the kernel on LAN ports: some are not used",
+			       HOPS_MAX);
+		c->kernel_hops_full = true;
+		return;
+	}
+	if (k == NULL) {
+		k = calloc(1, sizeof(*k));
+		if (k == NULL) {
+			free(h);
+			return;
+		}
+		k->prefix = r->prefix;
+		HASH_ADD(hh, c->kernel_routes, prefix, sizeof(k->prefix), k);
+	}
+	*h = (struct hop){.twin = t, .via = r->hop.via, .metric = r->metric, .view = c->view};
+	for (at = &k->hops; *at != NULL && better(*at, t, r); at = &(*at)->next)
+		;
+	h->next = *at;
+	*at = h;
+	c->n_kernel_hops++;
+	count_via(c, &h->via, true);
+	if (k->hops == h)
+		offer(c, k);
+}
+
+/* Link-local networks exist on every link and are never routed. */
+static bool link_local(const struct lm_prefix *p)
+{
+	return p->ip.family == 6 && p->len >= 10 && p->ip.b[0] == 0xfe &&
+	       (p->ip.b[1] & 0xc0) == 0x80;
 }
 
 void lm_kernel_route_event(struct lm_control *c, struct lm_twin *t, const struct lm_nl_route *r,
 			   bool gone)
 {
-	struct lm_kernel_route **at = &c->kernel_routes, *k;
+	struct lm_kernel_route *k;
 
-	/* Link-local networks exist on every link and are never routed. */
-	if (r->prefix.ip.family == 6 && r->prefix.len >= 10 && r->prefix.ip.b[0] == 0xfe &&
-	    (r->prefix.ip.b[1] & 0xc0) == 0x80)
+	if (link_local(&r->prefix))
 		return;
-	while ((k = *at) != NULL &&
-	       !(k->r.ifindex == r->ifindex && lm_prefix_equal(&k->r.prefix, &r->prefix)))
-		at = &k->next;
-	if (gone) {
-		/* A replaced route is announced as the new one, then as the old one gone. */
-		if (k == NULL || !lm_ip_equal(&k->r.via, &r->via))
-			return;
-		*at = k->next;
-		free(k);
-		lm_rib_drop(c->rib, &r->prefix, LM_RIB_KERNEL, t->ifindex);
+	if (!gone) {
+		add_hop(c, t, r);
 		return;
 	}
-	if (k == NULL) {
-		k = calloc(1, sizeof(*k));
-		if (k == NULL)
+	k = find(c, &r->prefix);
+	for (struct hop **at = k != NULL ? &k->hops : NULL; at != NULL && *at != NULL;
+	     at = &(*at)->next)
+		if (same_hop(*at, t, r)) {
+			remove_hop(c, at);
+			settle(c, k);
 			return;
-		k->next = c->kernel_routes;
-		c->kernel_routes = k;
+		}
+}
+
+struct replacement {
+	uint32_t metric;
+	const struct lm_nl_hop *hops;
+	unsigned n;
+};
+
+static bool is_replaced(const struct hop *h, const struct replacement *by)
+{
+	if (h->metric != by->metric)
+		return false;
+	for (unsigned i = 0; i < by->n; i++)
+		if (h->twin->ifindex == by->hops[i].ifindex &&
+		    lm_ip_equal(&h->via, &by->hops[i].via))
+			return false;
+	return true;
+}
+
+/* Removes the hops that are replaced; by NULL: those that the last dump did not show. */
+static void remove_hops(struct lm_control *c, struct lm_kernel_route *k,
+			const struct replacement *by)
+{
+	bool changed = false;
+
+	for (struct hop **at = &k->hops; *at != NULL;) {
+		if (by != NULL ? is_replaced(*at, by) : (*at)->view != c->view) {
+			remove_hop(c, at);
+			changed = true;
+		} else {
+			at = &(*at)->next;
+		}
 	}
-	k->r = *r;
-	k->port = t->port;
-	offer(c, t, r);
+	if (changed)
+		settle(c, k);
+}
+
+void lm_kernel_route_replaced(struct lm_control *c, const struct lm_prefix *prefix, uint32_t metric,
+			      const struct lm_nl_hop *hops, unsigned n)
+{
+	struct replacement by = {.metric = metric, .hops = hops, .n = n};
+	struct lm_kernel_route *k = find(c, prefix);
+
+	if (k != NULL)
+		remove_hops(c, k, &by);
+}
+
+void lm_kernel_route_sweep(struct lm_control *c)
+{
+	struct lm_kernel_route *k, *tmp;
+
+	c->kernel_hops_full = false;
+	HASH_ITER(hh, c->kernel_routes, k, tmp)
+	remove_hops(c, k, NULL);
 }
 
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via)
 {
-	for (struct lm_kernel_route *k = c->kernel_routes; k != NULL; k = k->next)
-		if (k->port == t->port && lm_ip_equal(&k->r.via, via))
-			offer(c, t, &k->r);
+	struct lm_kernel_via *v;
+
+	HASH_FIND(hh, c->kernel_vias, via, sizeof(*via), v);
+	if (v == NULL)
+		return;
+	for (const struct lm_kernel_route *k = c->kernel_routes; k != NULL; k = k->hh.next)
+		if (k->hops->twin == t && lm_ip_equal(&k->hops->via, via))
+			offer(c, k);
 }
 
 void lm_kernel_route_forget(struct lm_control *c)
 {
-	lm_rib_drop_source(c->rib, LM_RIB_KERNEL);
-	while (c->kernel_routes != NULL) {
-		struct lm_kernel_route *k = c->kernel_routes;
-
-		c->kernel_routes = k->next;
-		free(k);
-	}
+	c->view++; /* none has been seen in it */
+	lm_kernel_route_sweep(c);
 }

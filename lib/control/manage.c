@@ -25,7 +25,6 @@ struct client {
 	uv_timer_t idle;
 	uv_write_t write;
 	unsigned closing;
-	bool answered;
 	char request[REQUEST_MAX + 1];
 	size_t len;
 	char *answer;
@@ -81,9 +80,10 @@ static void answer(struct client *k, json_t *result, const char *error)
 	uv_buf_t buf;
 	size_t len;
 
+	if (o == NULL && result == NULL) /* cut in the middle of a character, so no JSON text */
+		o = json_pack("{sbss}", "ok", 0, "error", "the error cannot be shown");
 	k->answer = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
-	k->answered = true;
 	if (k->answer == NULL) {
 		drop(k);
 		return;

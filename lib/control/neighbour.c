@@ -2,18 +2,26 @@
 /*
  * Neighbours on the twins' links. The kernel resolves and confirms them (ARP,
  * ND); here is a copy of what it found, and the few packets that wait for it.
+ *
+ * Whoever scans a network behind us makes us ask for addresses that nobody has
+ * (RFC 6583). So few are asked for at a time, no more than leaves the kernel's
+ * own table far from its limits (gc_thresh2), and the kernel is made to forget
+ * the ones that do not answer. Known neighbours and next hops of routes and paths
+ * do not compete with them.
  */
 #include "internal.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
-#define WAIT_MAX       (3 * LM_SEC)  /* how long a packet waits, as long as the kernel tries */
-#define ASK_AGAIN      (1 * LM_SEC)  /* between two requests for one address */
-#define CONFIRM	       (30 * LM_SEC) /* how often a stale entry is confirmed */
-#define PER_HOP_MAX    16
-#define PENDING_MAX    1024
-#define UNRESOLVED_MAX 4096
+#define WAIT_MAX       (3 * LM_SEC)    /* how long a packet waits, as long as the kernel tries */
+#define ASK_AGAIN      (1 * LM_SEC)    /* between two requests for one address */
+#define CONFIRM	       (30 * LM_SEC)   /* how often a stale entry is confirmed */
+#define CONFIRM_BURST  128	       /* in one tick */
+#define GIVE_UP	       (500 * LM_MSEC) /* an unanswered one makes room for another */
+#define PER_HOP_MAX    16	       /* packets that wait for one neighbour */
+#define PER_TWIN_MAX   256	       /* packets that wait on a link */
+#define UNRESOLVED_MAX 128	       /* on a link */
+#define KNOWN_MAX      16384
 
 struct pending {
 	struct pending *next;
@@ -34,9 +42,13 @@ struct lm_neigh {
 	struct lm_twin *twin;
 	struct lm_mac mac;
 	bool valid, stale, in_rib;
-	lm_time asked;
+	bool next_hop;	      /* of a route or path: never makes room */
+	bool scanned;	      /* in the twin's list of unresolved ones */
+	uint32_t view;	      /* of the kernel's tables, in which it was seen last */
+	lm_time asked, since; /* since: scanned */
 	struct pending *head, **tail;
 	unsigned waiting;
+	TAILQ_ENTRY(lm_neigh) entry;
 };
 
 static struct key key_of(const struct lm_twin *t, const struct lm_ip *ip)
@@ -63,7 +75,7 @@ static struct lm_neigh *get(struct lm_control *c, struct lm_twin *t, const struc
 {
 	struct lm_neigh *n = find(c, t, ip);
 
-	if (n != NULL || c->n_neighbours >= UNRESOLVED_MAX * 4)
+	if (n != NULL || HASH_COUNT(c->neighbours) >= KNOWN_MAX)
 		return n;
 	n = calloc(1, sizeof(*n));
 	if (n == NULL)
@@ -71,8 +83,8 @@ static struct lm_neigh *get(struct lm_control *c, struct lm_twin *t, const struc
 	n->key = key_of(t, ip);
 	n->twin = t;
 	n->tail = &n->head;
+	n->view = c->view;
 	HASH_ADD(hh, c->neighbours, key, sizeof(n->key), n);
-	c->n_neighbours++;
 	return n;
 }
 
@@ -85,7 +97,7 @@ static void drop_waiting(struct lm_control *c, struct lm_neigh *n, lm_time older
 		if (n->head == NULL)
 			n->tail = &n->head;
 		n->waiting--;
-		c->n_pending--;
+		n->twin->n_waiting--;
 		lm_count(&c->counters, LM_C_NEIGHBOUR_UNRESOLVED, 1);
 		free(p);
 	}
@@ -104,7 +116,7 @@ static void flush_waiting(struct lm_control *c, struct lm_neigh *n)
 
 		n->head = p->next;
 		n->waiting--;
-		c->n_pending--;
+		n->twin->n_waiting--;
 		send_frame(c, n, p->frame, p->len);
 		free(p);
 	}
@@ -130,12 +142,35 @@ static void to_rib(struct lm_control *c, struct lm_neigh *n)
 		lm_underlay_changed(c, n->twin->port);
 }
 
+static void set_scanned(struct lm_neigh *n, bool scanned)
+{
+	struct lm_twin *t = n->twin;
+
+	if (n->scanned == scanned)
+		return;
+	n->scanned = scanned;
+	if (scanned) {
+		TAILQ_INSERT_TAIL(&t->unresolved, n, entry);
+		t->n_unresolved++;
+	} else {
+		TAILQ_REMOVE(&t->unresolved, n, entry);
+		t->n_unresolved--;
+	}
+}
+
 static void remove_neigh(struct lm_control *c, struct lm_neigh *n)
 {
 	drop_waiting(c, n, LM_TIME_NEVER);
+	set_scanned(n, false);
 	HASH_DEL(c->neighbours, n);
-	c->n_neighbours--;
 	free(n);
+}
+
+/* Nobody answers: an entry of the kernel's for it would only stand in the way of others. */
+static void give_up(struct lm_control *c, struct lm_neigh *n)
+{
+	(void)lm_nl_neigh_del(c->nl, n->twin->ifindex, &n->key.ip);
+	remove_neigh(c, n);
 }
 
 static void ask(struct lm_control *c, struct lm_neigh *n, lm_time now)
@@ -156,15 +191,20 @@ void lm_neigh_event(struct lm_control *c, struct lm_twin *t, const struct lm_nl_
 	if (n == NULL)
 		return;
 	changed = n->valid != valid || (valid && memcmp(&n->mac, &ev->mac, sizeof(n->mac)) != 0);
+	n->view = c->view;
 	n->stale = valid && ev->stale;
 	if (valid)
 		n->mac = ev->mac;
 	n->valid = valid;
+	if (valid)
+		set_scanned(n, false);
 	if (changed)
 		to_rib(c, n);
 	if (valid)
 		flush_waiting(c, n);
-	else if (n->head == NULL)
+	else if (ev->failed && !changed)
+		give_up(c, n);
+	else if (n->head == NULL && !n->next_hop && (gone || changed))
 		remove_neigh(c, n);
 }
 
@@ -174,51 +214,91 @@ const struct lm_mac *lm_neigh_mac(struct lm_control *c, struct lm_twin *t, const
 
 	if (n == NULL)
 		return NULL;
+	set_scanned(n, false);
+	n->next_hop = true;
 	if (!n->valid)
 		ask(c, n, lm_control_now(c).mono);
 	return n->valid ? &n->mac : NULL;
 }
 
+/* An entry for a packet's next hop; NULL when too many are being asked for already. */
+static struct lm_neigh *get_for_packet(struct lm_control *c, struct lm_twin *t,
+				       const struct lm_ip *ip, lm_time now)
+{
+	struct lm_neigh *n = find(c, t, ip), *oldest = TAILQ_FIRST(&t->unresolved);
+
+	if (n != NULL)
+		return n;
+	if (t->n_unresolved >= UNRESOLVED_MAX) {
+		if (now - oldest->since < GIVE_UP)
+			return NULL;
+		give_up(c, oldest);
+	}
+	n = get(c, t, ip);
+	if (n != NULL) {
+		n->since = now;
+		set_scanned(n, true);
+	}
+	return n;
+}
+
 void lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
 		   size_t len)
 {
-	struct lm_neigh *n = get(c, t, ip);
+	lm_time now = lm_control_now(c).mono;
+	struct lm_neigh *n = get_for_packet(c, t, ip, now);
 	struct pending *p = NULL;
 
 	if (n != NULL && n->valid) {
 		send_frame(c, n, frame, len);
 		return;
 	}
-	if (n != NULL && n->waiting < PER_HOP_MAX && c->n_pending < PENDING_MAX)
+	if (n != NULL && n->waiting < PER_HOP_MAX && (n->next_hop || t->n_waiting < PER_TWIN_MAX))
 		p = malloc(sizeof(*p) + len);
 	if (p == NULL) {
 		lm_count(&c->counters, LM_C_NEIGHBOUR_UNRESOLVED, 1);
 	} else {
 		p->next = NULL;
-		p->since = lm_control_now(c).mono;
+		p->since = now;
 		p->len = len;
 		memcpy(p->frame, frame, len);
 		*n->tail = p;
 		n->tail = &p->next;
 		n->waiting++;
-		c->n_pending++;
+		t->n_waiting++;
 	}
 	if (n != NULL)
-		ask(c, n, lm_control_now(c).mono);
+		ask(c, n, now);
 }
 
 void lm_neigh_tick(struct lm_control *c, lm_time now)
 {
 	struct lm_neigh *n, *tmp;
+	unsigned confirmed = 0;
 
 	HASH_ITER(hh, c->neighbours, n, tmp)
 	{
 		drop_waiting(c, n, now > WAIT_MAX ? now - WAIT_MAX : 0);
-		if (!n->valid && n->head == NULL && now - n->asked > WAIT_MAX)
-			remove_neigh(c, n);
-		else if (n->stale && now - n->asked > CONFIRM)
+		if (!n->valid && n->head == NULL && now - n->asked > WAIT_MAX) {
+			give_up(c, n);
+		} else if (n->stale && now - n->asked > CONFIRM && confirmed < CONFIRM_BURST) {
 			/* The kernel sees none of the traffic that uses this entry. */
 			ask(c, n, now);
+			confirmed++;
+		}
+	}
+}
+
+void lm_neigh_sweep(struct lm_control *c)
+{
+	struct lm_neigh *n, *tmp;
+
+	HASH_ITER(hh, c->neighbours, n, tmp)
+	{
+		struct lm_nl_neigh lost = {.ifindex = n->twin->ifindex, .ip = n->key.ip};
+
+		if (n->valid && n->view != c->view)
+			lm_neigh_event(c, n->twin, &lost, true);
 	}
 }
 
@@ -226,7 +306,6 @@ void lm_neigh_forget(struct lm_control *c)
 {
 	struct lm_neigh *n, *tmp;
 
-	lm_rib_drop_source(c->rib, LM_RIB_NEIGHBOUR);
 	HASH_ITER(hh, c->neighbours, n, tmp)
 	remove_neigh(c, n);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "netlink.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
@@ -12,140 +11,40 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define BUF_LEN 32768
+#define BUF_LEN	   32768
+#define DUMP_TRIES 8
 
+/* Requests, dumps and events have a socket and a buffer each: a handler of an event, or of a
+ * message of a dump, makes requests while the rest waits. */
 struct lm_nl {
 	struct mnl_socket *req, *mon;
 	uint32_t seq;
 	struct lm_nl_events ev;
 	void *user;
-	uint8_t buf[BUF_LEN] __attribute__((aligned(8)));
+	uint8_t req_buf[BUF_LEN] __attribute__((aligned(8)));
+	uint8_t mon_buf[BUF_LEN] __attribute__((aligned(8)));
 };
-
-static struct lm_ip ip_attr(uint8_t family, const struct nlattr *a)
-{
-	struct lm_ip none = {0};
-
-	if (a == NULL)
-		return none;
-	if (family == AF_INET && mnl_attr_get_payload_len(a) == 4)
-		return lm_ip4(mnl_attr_get_payload(a));
-	if (family == AF_INET6 && mnl_attr_get_payload_len(a) == 16)
-		return lm_ip6(mnl_attr_get_payload(a));
-	return none;
-}
 
 static uint8_t family_of(const struct lm_ip *ip)
 {
 	return ip->family == 4 ? AF_INET : AF_INET6;
 }
 
-struct attrs {
-	const struct nlattr *of[64];
-};
-
-static int collect(const struct nlattr *a, void *user)
+/* One datagram of the kernel's. A process may send to our socket too (it needs CAP_NET_ADMIN): such
+ * a datagram has length 0 here. Bytes, or -errno. */
+static ssize_t receive(const struct mnl_socket *sock, uint8_t *buf, int flags)
 {
-	struct attrs *t = user;
-	unsigned type = mnl_attr_get_type(a);
+	struct sockaddr_nl from = {0};
+	socklen_t from_len = sizeof(from);
+	ssize_t n;
 
-	if (type < LM_ARRAY_SIZE(t->of))
-		t->of[type] = a;
-	return MNL_CB_OK;
-}
-
-/* ------------------------------------------------------------- events -- */
-
-static void on_addr(struct lm_nl *nl, const struct nlmsghdr *h)
-{
-	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
-	struct attrs t = {0};
-	struct lm_nl_addr a = {.ifindex = m->ifa_index, .addr.len = m->ifa_prefixlen};
-	uint32_t flags = m->ifa_flags;
-
-	(void)mnl_attr_parse(h, sizeof(*m), collect, &t);
-	if (t.of[IFA_FLAGS] != NULL)
-		flags = mnl_attr_get_u32(t.of[IFA_FLAGS]);
-	/* On a point-to-point link IFA_ADDRESS is the other end; IFA_LOCAL is ours when present. */
-	a.addr.ip = ip_attr(m->ifa_family, t.of[IFA_LOCAL] ? t.of[IFA_LOCAL] : t.of[IFA_ADDRESS]);
-	a.usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
-	if (a.addr.ip.family != 0 && nl->ev.addr != NULL)
-		nl->ev.addr(nl->user, &a, h->nlmsg_type == RTM_DELADDR);
-}
-
-static void on_route(struct lm_nl *nl, const struct nlmsghdr *h)
-{
-	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
-	struct attrs t = {0};
-	struct lm_nl_route r = {.prefix.len = m->rtm_dst_len};
-	uint32_t table = m->rtm_table;
-
-	(void)mnl_attr_parse(h, sizeof(*m), collect, &t);
-	if (t.of[RTA_TABLE] != NULL)
-		table = mnl_attr_get_u32(t.of[RTA_TABLE]);
-	if (table != RT_TABLE_MAIN || m->rtm_type != RTN_UNICAST || t.of[RTA_OIF] == NULL ||
-	    (m->rtm_flags & RTM_F_CLONED) != 0)
-		return;
-	r.ifindex = mnl_attr_get_u32(t.of[RTA_OIF]);
-	r.via = ip_attr(m->rtm_family, t.of[RTA_GATEWAY]);
-	if (t.of[RTA_DST] != NULL)
-		r.prefix.ip = ip_attr(m->rtm_family, t.of[RTA_DST]);
-	else
-		r.prefix.ip.family = m->rtm_family == AF_INET ? 4 : 6;
-	if (lm_prefix_valid(&r.prefix) && nl->ev.route != NULL)
-		nl->ev.route(nl->user, &r, h->nlmsg_type == RTM_DELROUTE);
-}
-
-static void on_neigh(struct lm_nl *nl, const struct nlmsghdr *h)
-{
-	const struct ndmsg *m = mnl_nlmsg_get_payload(h);
-	struct attrs t = {0};
-	struct lm_nl_neigh n = {.ifindex = (unsigned)m->ndm_ifindex};
-
-	if (m->ndm_family != AF_INET && m->ndm_family != AF_INET6)
-		return;
-	(void)mnl_attr_parse(h, sizeof(*m), collect, &t);
-	n.ip = ip_attr(m->ndm_family, t.of[NDA_DST]);
-	if (t.of[NDA_LLADDR] != NULL && mnl_attr_get_payload_len(t.of[NDA_LLADDR]) == 6) {
-		memcpy(n.mac.b, mnl_attr_get_payload(t.of[NDA_LLADDR]), 6);
-		n.valid = (m->ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE |
-					   NUD_PERMANENT)) != 0;
-		n.stale = (m->ndm_state & NUD_STALE) != 0;
-	}
-	if (n.ip.family != 0 && nl->ev.neigh != NULL)
-		nl->ev.neigh(nl->user, &n, h->nlmsg_type == RTM_DELNEIGH);
-}
-
-static int on_message(const struct nlmsghdr *h, void *user)
-{
-	struct lm_nl *nl = user;
-	const struct ifinfomsg *link;
-
-	switch (h->nlmsg_type) {
-	case RTM_NEWADDR:
-	case RTM_DELADDR:
-		on_addr(nl, h);
-		break;
-	case RTM_NEWROUTE:
-	case RTM_DELROUTE:
-		on_route(nl, h);
-		break;
-	case RTM_NEWNEIGH:
-	case RTM_DELNEIGH:
-		on_neigh(nl, h);
-		break;
-	case RTM_NEWLINK:
-	case RTM_DELLINK:
-		link = mnl_nlmsg_get_payload(h);
-		if (nl->ev.link != NULL)
-			nl->ev.link(nl->user, (unsigned)link->ifi_index,
-				    h->nlmsg_type == RTM_NEWLINK &&
-					(link->ifi_flags & IFF_UP) != 0);
-		break;
-	default:
-		break;
-	}
-	return MNL_CB_OK;
+	do
+		n = recvfrom(mnl_socket_get_fd(sock), buf, BUF_LEN, flags, (struct sockaddr *)&from,
+			     &from_len);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return from_len == sizeof(from) && from.nl_pid == 0 ? n : 0;
 }
 
 /* ----------------------------------------------------------- requests -- */
@@ -160,56 +59,129 @@ static struct nlmsghdr *request(struct lm_nl *nl, uint8_t *buf, uint16_t type, u
 	return h;
 }
 
-/* Sends and reads the answer: the acknowledgement, one message, or a whole dump. 0 or -errno. */
-static int transact(struct lm_nl *nl, struct nlmsghdr *h, mnl_cb_t cb, void *user)
+/* Are these the answer to request seq, and not one that came too late for an earlier request? */
+static bool is_answer(const uint8_t *buf, size_t len, uint32_t seq, unsigned port)
 {
-	unsigned port = mnl_socket_get_portid(nl->req);
-	ssize_t n;
-	int rc;
+	const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
 
-	if (mnl_socket_sendto(nl->req, h, h->nlmsg_len) < 0)
+	return mnl_nlmsg_ok(h, (int)len) && mnl_nlmsg_seq_ok(h, seq) &&
+	       mnl_nlmsg_portid_ok(h, port);
+}
+
+/* Clears the flag that libmnl takes for a reason to stop in the middle. Was it set? */
+static bool was_interrupted(uint8_t *buf, size_t len)
+{
+	struct nlmsghdr *h = (struct nlmsghdr *)buf;
+	int left = (int)len;
+	bool set = false;
+
+	for (; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+		set = set || (h->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+		h->nlmsg_flags &= (uint16_t)~NLM_F_DUMP_INTR;
+	}
+	return set;
+}
+
+/* Sends and reads the answer: the acknowledgement, one message, or a whole dump. 0 or -errno;
+ * -EINTR: a dump is complete, but the table changed meanwhile. */
+static int transact(const struct mnl_socket *sock, uint8_t *buf, const struct nlmsghdr *h,
+		    mnl_cb_t cb, void *user)
+{
+	unsigned port = mnl_socket_get_portid(sock);
+	bool interrupted = false;
+	int rc = MNL_CB_OK;
+	ssize_t n;
+
+	if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0)
 		return -errno;
-	do {
-		n = mnl_socket_recvfrom(nl->req, nl->buf, sizeof(nl->buf));
+	while (rc != MNL_CB_STOP) {
+		n = receive(sock, buf, 0);
 		if (n < 0)
-			return -errno;
+			return (int)n;
+		if (!is_answer(buf, (size_t)n, h->nlmsg_seq, port))
+			continue;
+		interrupted = was_interrupted(buf, (size_t)n) || interrupted;
 		errno = 0;
-		rc = mnl_cb_run(nl->buf, (size_t)n, h->nlmsg_seq, port, cb, user);
-		if (rc < 0) {
-			/* The kernel's error arrives in errno; a message of another request that
-			 * timed out earlier is skipped. */
-			if (errno == EPROTO || errno == ESRCH)
-				continue;
+		rc = mnl_cb_run(buf, (size_t)n, h->nlmsg_seq, port, cb, user);
+		if (rc < 0) /* the kernel's error arrives in errno */
 			return errno != 0 ? -errno : -EIO;
-		}
-	} while (rc != MNL_CB_STOP);
+	}
+	return interrupted ? -EINTR : 0;
+}
+
+static int ask(struct lm_nl *nl, const struct nlmsghdr *h)
+{
+	return transact(nl->req, nl->req_buf, h, NULL, NULL);
+}
+
+static int open_socket(int groups, struct mnl_socket **out)
+{
+	/* The kernel answers at once; a second without an answer means that none will come. */
+	struct timeval limit = {.tv_sec = 1};
+	struct mnl_socket *sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	int code;
+
+	if (sock == NULL)
+		return -errno;
+	if (mnl_socket_bind(sock, (unsigned)groups, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) <
+		0) {
+		code = errno;
+		(void)mnl_socket_close(sock);
+		return -code;
+	}
+	*out = sock;
 	return 0;
 }
 
-static int dump(struct lm_nl *nl, uint16_t type, uint8_t family)
-{
-	uint8_t buf[256];
-	struct nlmsghdr *h = request(nl, buf, type, NLM_F_DUMP);
-	struct rtgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(struct rtmsg));
+/* ---------------------------------------------------------------- dump -- */
 
-	g->rtgen_family = family;
-	return transact(nl, h, on_message, nl);
+static int on_message(const struct nlmsghdr *h, void *user)
+{
+	struct lm_nl *nl = user;
+
+	lm_nl_event(&nl->ev, nl->user, h);
+	return MNL_CB_OK;
+}
+
+static int dump(struct lm_nl *nl, const struct mnl_socket *sock, uint8_t *buf, uint16_t type,
+		uint8_t family)
+{
+	int rc = -EINTR;
+
+	for (unsigned i = 0; rc == -EINTR && i < DUMP_TRIES; i++) {
+		uint8_t msg[256];
+		struct nlmsghdr *h = request(nl, msg, type, NLM_F_DUMP);
+		struct rtgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(struct rtmsg));
+
+		g->rtgen_family = family;
+		rc = transact(sock, buf, h, on_message, nl);
+	}
+	return rc;
 }
 
 int lm_nl_dump(struct lm_nl *nl)
 {
 	static const uint16_t types[] = {RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH};
-	int rc;
+	uint8_t *buf = malloc(BUF_LEN);
+	struct mnl_socket *sock;
+	int rc = buf == NULL ? -ENOMEM : open_socket(0, &sock);
 
-	for (unsigned i = 0; i < LM_ARRAY_SIZE(types); i++) {
-		rc = dump(nl, types[i], AF_INET);
-		if (rc == 0)
-			rc = dump(nl, types[i], AF_INET6);
-		if (rc != 0)
-			return rc;
+	if (rc != 0) {
+		free(buf);
+		return rc;
 	}
-	return 0;
+	for (unsigned i = 0; rc == 0 && i < LM_ARRAY_SIZE(types); i++) {
+		rc = dump(nl, sock, buf, types[i], AF_INET);
+		if (rc == 0)
+			rc = dump(nl, sock, buf, types[i], AF_INET6);
+	}
+	(void)mnl_socket_close(sock);
+	free(buf);
+	return rc;
 }
+
+/* ------------------------------------------------------------ settings -- */
 
 int lm_nl_link_set(struct lm_nl *nl, unsigned ifindex, bool up, unsigned mtu,
 		   const struct lm_mac *mac)
@@ -225,7 +197,7 @@ int lm_nl_link_set(struct lm_nl *nl, unsigned ifindex, bool up, unsigned mtu,
 		mnl_attr_put_u32(h, IFLA_MTU, mtu);
 	if (mac != NULL)
 		mnl_attr_put(h, IFLA_ADDRESS, 6, mac->b);
-	return transact(nl, h, NULL, NULL);
+	return ask(nl, h);
 }
 
 static void put_ip(struct nlmsghdr *h, uint16_t attr, const struct lm_ip *ip)
@@ -256,7 +228,7 @@ int lm_nl_addr_add(struct lm_nl *nl, unsigned ifindex, const struct lm_ifaddr *a
 		}
 		mnl_attr_put(h, IFA_BROADCAST, 4, bc);
 	}
-	rc = transact(nl, h, NULL, NULL);
+	rc = ask(nl, h);
 	return rc == -EEXIST ? 0 : rc;
 }
 
@@ -290,7 +262,7 @@ int lm_nl_route_set(struct lm_nl *nl, const struct lm_prefix *prefix, unsigned i
 		put_ip(h, RTA_GATEWAY, via);
 	else if (prefix->ip.family == 4)
 		((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_scope = RT_SCOPE_LINK;
-	return transact(nl, h, NULL, NULL);
+	return ask(nl, h);
 }
 
 int lm_nl_route_del(struct lm_nl *nl, const struct lm_prefix *prefix, unsigned ifindex,
@@ -301,7 +273,7 @@ int lm_nl_route_del(struct lm_nl *nl, const struct lm_prefix *prefix, unsigned i
 	    route_request(nl, buf, RTM_DELROUTE, 0, prefix, ifindex, protocol, metric);
 
 	((struct rtmsg *)mnl_nlmsg_get_payload(h))->rtm_scope = RT_SCOPE_NOWHERE;
-	return transact(nl, h, NULL, NULL);
+	return ask(nl, h);
 }
 
 struct route_answer {
@@ -309,74 +281,129 @@ struct route_answer {
 	bool unicast;
 };
 
+static struct lm_ip ip_of(const void *p, size_t len)
+{
+	return len == 4 ? lm_ip4(p) : len == 16 ? lm_ip6(p) : (struct lm_ip){0};
+}
+
 static int on_route_answer(const struct nlmsghdr *h, void *user)
 {
 	struct route_answer *out = user;
 	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
-	struct attrs t = {0};
+	const struct nlattr *a;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
-	(void)mnl_attr_parse(h, sizeof(*m), collect, &t);
 	out->unicast = m->rtm_type == RTN_UNICAST;
-	out->src = ip_attr(m->rtm_family, t.of[RTA_PREFSRC]);
-	out->hop = ip_attr(m->rtm_family, t.of[RTA_GATEWAY]);
+	mnl_attr_for_each(a, h, sizeof(*m))
+	{
+		const uint8_t *p = mnl_attr_get_payload(a);
+		size_t len = mnl_attr_get_payload_len(a);
+
+		switch (mnl_attr_get_type(a)) {
+		case RTA_PREFSRC:
+			out->src = ip_of(p, len);
+			break;
+		case RTA_GATEWAY:
+			out->hop = ip_of(p, len);
+			break;
+		case RTA_VIA: /* a gateway of the other family, RFC 8950 */
+			if (len > sizeof(struct rtvia))
+				out->hop =
+				    ip_of(p + sizeof(struct rtvia), len - sizeof(struct rtvia));
+			break;
+		default:
+			break;
+		}
+	}
 	return MNL_CB_STOP;
+}
+
+static int get_route(struct lm_nl *nl, const struct lm_ip *dst, unsigned ifindex, uint32_t flags,
+		     struct route_answer *out)
+{
+	uint8_t buf[256];
+	struct nlmsghdr *h = request(nl, buf, RTM_GETROUTE, 0);
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+
+	*out = (struct route_answer){0};
+	m->rtm_family = family_of(dst);
+	m->rtm_dst_len = (uint8_t)lm_ip_bits(dst);
+	m->rtm_flags = flags;
+	put_ip(h, RTA_DST, dst);
+	mnl_attr_put_u32(h, RTA_OIF, ifindex);
+	return transact(nl->req, nl->req_buf, h, on_route_answer, out);
 }
 
 int lm_nl_route_get(struct lm_nl *nl, const struct lm_ip *dst, unsigned ifindex, struct lm_ip *src,
 		    struct lm_ip *hop)
 {
-	uint8_t buf[256];
-	struct nlmsghdr *h = request(nl, buf, RTM_GETROUTE, 0);
-	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
-	struct route_answer a = {0};
-	int rc;
+	struct route_answer a, match;
+	int rc = get_route(nl, dst, ifindex, 0, &a);
 
-	m->rtm_family = family_of(dst);
-	m->rtm_dst_len = (uint8_t)lm_ip_bits(dst);
-	put_ip(h, RTA_DST, dst);
-	mnl_attr_put_u32(h, RTA_OIF, ifindex);
-	rc = transact(nl, h, on_route_answer, &a);
 	if (rc != 0)
 		return rc;
-	if (!a.unicast || a.src.family == 0)
+	if (!a.unicast || a.src.family != dst->family || lm_ip_is_special(&a.src))
+		return -ENETUNREACH;
+	/* Without a route for an IPv4 address the kernel takes it to be on the named link. */
+	if (dst->family == 4 && a.hop.family == 0 &&
+	    get_route(nl, dst, ifindex, RTM_F_FIB_MATCH, &match) != 0)
 		return -ENETUNREACH;
 	*src = a.src;
 	*hop = a.hop.family != 0 ? a.hop : *dst;
 	return 0;
 }
 
-int lm_nl_neigh_use(struct lm_nl *nl, unsigned ifindex, const struct lm_ip *ip)
+static int neigh_request(struct lm_nl *nl, uint16_t type, uint16_t flags, uint8_t ndm_flags,
+			 unsigned ifindex, const struct lm_ip *ip)
 {
 	uint8_t buf[256];
-	struct nlmsghdr *h = request(nl, buf, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE);
+	struct nlmsghdr *h = request(nl, buf, type, NLM_F_ACK | flags);
 	struct ndmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
 
 	m->ndm_family = family_of(ip);
 	m->ndm_ifindex = (int)ifindex;
-	m->ndm_flags = NTF_USE;
+	m->ndm_flags = ndm_flags;
 	put_ip(h, NDA_DST, ip);
-	return transact(nl, h, NULL, NULL);
+	return ask(nl, h);
+}
+
+int lm_nl_neigh_use(struct lm_nl *nl, unsigned ifindex, const struct lm_ip *ip)
+{
+	return neigh_request(nl, RTM_NEWNEIGH, NLM_F_CREATE, NTF_USE, ifindex, ip);
+}
+
+int lm_nl_neigh_del(struct lm_nl *nl, unsigned ifindex, const struct lm_ip *ip)
+{
+	return neigh_request(nl, RTM_DELNEIGH, 0, 0, ifindex, ip);
 }
 
 /* ------------------------------------------------------------- socket -- */
 
+/* Throws away what is queued: it is older than the dump that follows. */
+static void drain(struct lm_nl *nl)
+{
+	for (unsigned i = 0; i < 65536; i++) {
+		ssize_t n = receive(nl->mon, nl->mon_buf, MSG_DONTWAIT);
+
+		if (n < 0 && n != -ENOBUFS)
+			return;
+	}
+}
+
 void lm_nl_read(struct lm_nl *nl)
 {
-	ssize_t n;
-
 	/* Bounded: a flood of kernel events must not keep the loop from its other work. */
 	for (unsigned i = 0; i < 64; i++) {
-		n = recv(mnl_socket_get_fd(nl->mon), nl->buf, sizeof(nl->buf), MSG_DONTWAIT);
-		if (n < 0) {
-			if (errno == ENOBUFS && nl->ev.overrun != NULL)
-				nl->ev.overrun(nl->user);
-			if (errno == EINTR || errno == ENOBUFS)
-				continue;
-			return;
+		ssize_t n = receive(nl->mon, nl->mon_buf, MSG_DONTWAIT);
+
+		if (n == -ENOBUFS) {
+			drain(nl);
+			nl->ev.overrun(nl->user);
 		}
-		(void)mnl_cb_run(nl->buf, (size_t)n, 0, 0, on_message, nl);
+		if (n < 0)
+			return;
+		(void)mnl_cb_run(nl->mon_buf, (size_t)n, 0, 0, on_message, nl);
 	}
 }
 
@@ -390,9 +417,9 @@ void lm_nl_close(struct lm_nl *nl)
 	if (nl == NULL)
 		return;
 	if (nl->req != NULL)
-		mnl_socket_close(nl->req);
+		(void)mnl_socket_close(nl->req);
 	if (nl->mon != NULL)
-		mnl_socket_close(nl->mon);
+		(void)mnl_socket_close(nl->mon);
 	free(nl);
 }
 
@@ -400,28 +427,25 @@ int lm_nl_open(const struct lm_nl_events *ev, void *user, struct lm_nl **out, st
 {
 	static const int groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
 				  RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-	/* The kernel answers at once; a second without an answer means that none will come. */
-	struct timeval limit = {.tv_sec = 1};
 	struct lm_nl *nl = calloc(1, sizeof(*nl));
-	int size = 1 << 20;
+	int size = 1 << 20, rc;
 
 	if (nl == NULL)
 		return lm_error_set(err, ENOMEM, "no memory for netlink");
 	nl->ev = *ev;
 	nl->user = user;
-	nl->req = mnl_socket_open(NETLINK_ROUTE);
-	nl->mon = mnl_socket_open(NETLINK_ROUTE);
-	if (nl->req == NULL || nl->mon == NULL ||
-	    mnl_socket_bind(nl->req, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_bind(nl->mon, (unsigned)groups, MNL_SOCKET_AUTOPID) < 0) {
-		int code = errno;
-
+	rc = open_socket(0, &nl->req);
+	if (rc == 0)
+		rc = open_socket(groups, &nl->mon);
+	if (rc != 0) {
 		lm_nl_close(nl);
-		return lm_error_set(err, code, "cannot open a netlink socket: %s", strerror(code));
+		return lm_error_set(err, -rc, "cannot open a netlink socket: %s", strerror(-rc));
 	}
-	(void)setsockopt(mnl_socket_get_fd(nl->req), SOL_SOCKET, SO_RCVTIMEO, &limit,
-			 sizeof(limit));
-	(void)setsockopt(mnl_socket_get_fd(nl->mon), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	/* Beyond net.core.rmem_max; a smaller one works too, with more dumps. */
+	if (setsockopt(mnl_socket_get_fd(nl->mon), SOL_SOCKET, SO_RCVBUFFORCE, &size,
+		       sizeof(size)) < 0)
+		(void)setsockopt(mnl_socket_get_fd(nl->mon), SOL_SOCKET, SO_RCVBUF, &size,
+				 sizeof(size));
 	*out = nl;
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * rtnetlink for the control thread: what the kernel knows of the twins' links,
  * addresses, routes and neighbours comes in as events; settings go out.
- * Requests block for the kernel's answer only.
+ * Requests block for the kernel's answer only, a second at most.
  */
 #ifndef LM_CONTROL_NETLINK_H
 #define LM_CONTROL_NETLINK_H
@@ -16,28 +16,42 @@ struct lm_nl_addr {
 	bool usable; /* not tentative, not failed duplicate address detection */
 };
 
-struct lm_nl_route {
+struct lm_nl_hop {
 	unsigned ifindex;
+	struct lm_ip via; /* none = on the link; may be IPv6 for an IPv4 prefix (RFC 8950) */
+};
+
+/* A unicast route of the main table; one with several next hops makes as many events. */
+struct lm_nl_route {
 	struct lm_prefix prefix;
-	struct lm_ip via; /* none = on the link */
+	uint32_t metric; /* the kernel prefers the lowest */
+	struct lm_nl_hop hop;
 };
 
 struct lm_nl_neigh {
 	unsigned ifindex;
 	struct lm_ip ip;
 	struct lm_mac mac;
-	bool valid; /* has a MAC that may be used */
-	bool stale; /* valid, but not confirmed of late */
+	bool valid;  /* has a MAC that may be used */
+	bool stale;  /* valid, but not confirmed of late */
+	bool failed; /* the kernel asked and got no answer */
 };
 
 /* gone = true: it is no longer there. All on the thread that calls lm_nl_read or lm_nl_dump. */
 struct lm_nl_events {
 	void (*addr)(void *user, const struct lm_nl_addr *a, bool gone);
 	void (*route)(void *user, const struct lm_nl_route *r, bool gone);
+	/* After the events about these hops: all others of this prefix and metric are gone. */
+	void (*route_replaced)(void *user, const struct lm_prefix *prefix, uint32_t metric,
+			       const struct lm_nl_hop *hops, unsigned n);
 	void (*neigh)(void *user, const struct lm_nl_neigh *n, bool gone);
-	void (*link)(void *user, unsigned ifindex, bool up);
-	void (*overrun)(void *user); /* events were lost: start from an empty view and dump again */
+	void (*link)(void *user, unsigned ifindex, bool up, bool gone);
+	void (*overrun)(void *user); /* events were lost: dump again */
 };
+
+/* Turns one rtnetlink message into events. */
+struct nlmsghdr;
+void lm_nl_event(const struct lm_nl_events *ev, void *user, const struct nlmsghdr *h);
 
 struct lm_nl;
 
@@ -45,10 +59,10 @@ int lm_nl_open(const struct lm_nl_events *ev, void *user, struct lm_nl **out,
 	       struct lm_error *err) LM_MUST_CHECK;
 void lm_nl_close(struct lm_nl *nl);
 int lm_nl_fd(const struct lm_nl *nl);
-/* Delivers what has arrived. */
+/* Delivers what has arrived. Event handlers may make requests. */
 void lm_nl_read(struct lm_nl *nl);
-/* Delivers all present addresses, main-table unicast routes and neighbours as events. 0 or -errno.
- */
+/* Delivers all present addresses, main-table unicast routes and neighbours as events. 0 or -errno;
+ * -EINTR: they change faster than they can be read. Not to be called by an event handler. */
 int lm_nl_dump(struct lm_nl *nl) LM_MUST_CHECK;
 
 /* mac may be NULL, mtu 0: not changed. */
@@ -68,5 +82,7 @@ int lm_nl_route_get(struct lm_nl *nl, const struct lm_ip *dst, unsigned ifindex,
 		    struct lm_ip *hop) LM_MUST_CHECK;
 /* Asks the kernel to resolve or confirm a neighbour as if it had traffic (NTF_USE). */
 int lm_nl_neigh_use(struct lm_nl *nl, unsigned ifindex, const struct lm_ip *ip);
+/* Makes the kernel forget a neighbour. */
+int lm_nl_neigh_del(struct lm_nl *nl, unsigned ifindex, const struct lm_ip *ip);
 
 #endif

@@ -113,7 +113,6 @@ static int op_peer_set(void *user, uint32_t peer, const struct lm_cert *cert,
 	rc = lm_dp_peer_set(c->dp, peer, may, n_may);
 	if (rc != 0)
 		return rc;
-	s->used = true;
 	set_routes(c, peer, s, routes, n_routes);
 	return 0;
 }
@@ -132,13 +131,33 @@ static void op_peer_gone(void *user, uint32_t peer)
 	free(s);
 }
 
+static void announce(struct lm_control *c, const uint8_t *data, size_t len)
+{
+	/* Stored first: a sequence number that others may have seen is never used again. */
+	if (lm_state_sequence_set(c, c->announce_due) != 0)
+		return;
+	c->announce_due = 0;
+	lm_coords_publish(c, data, len);
+}
+
+void lm_control_announce(struct lm_control *c)
+{
+	const uint8_t *data;
+	size_t len;
+
+	if (c->announce_due == 0)
+		return;
+	data = lm_mesh_own_announcement(c->mesh, &len);
+	if (data != NULL)
+		announce(c, data, len);
+}
+
 static void op_announce(void *user, uint64_t sequence, const uint8_t *data, size_t len)
 {
 	struct lm_control *c = user;
 
-	/* Stored first: a sequence number that others may have seen is never used again. */
-	if (lm_state_sequence_set(c, sequence) == 0)
-		lm_coords_publish(c, data, len);
+	c->announce_due = sequence;
+	announce(c, data, len);
 }
 
 static void op_revocation(void *user, const uint8_t *data, size_t len)

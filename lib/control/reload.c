@@ -26,20 +26,22 @@ static void on_change(void *user, const char *option, bool live)
 			       len != 0 ? ", " : "", option);
 }
 
+static int read_list(const char *path, uint8_t **data, size_t *len, struct lm_error *err)
+{
+	*data = NULL;
+	return path[0] == '\0' ? 0 : lm_armor_read(path, LM_LABEL_REVOCATION, NULL, data, len, err);
+}
+
 int lm_control_load_revocation(struct lm_control *c, const char *path, struct lm_error *err)
 {
 	uint8_t *data;
 	size_t len;
-	int rc;
+	int rc = read_list(path, &data, &len, err);
 
-	if (path[0] == '\0')
-		return 0;
-	rc = lm_armor_read(path, LM_LABEL_REVOCATION, NULL, &data, &len, err);
-	if (rc != 0)
-		return rc;
-	lm_control_revocation(c, data, len, path);
+	if (rc == 0 && data != NULL)
+		lm_control_revocation(c, data, len, path);
 	free(data);
-	return 0;
+	return rc;
 }
 
 #define WATCH_MS 2000
@@ -72,36 +74,76 @@ static void authorities_of(const struct lm_config *cfg, struct lm_authorities *a
 	memcpy(au->keys, cfg->authorities, (size_t)cfg->n_authorities * LM_KEY_LEN);
 }
 
+/* Would the list be taken, if it is newer than what we have? */
+static int check_list(const char *path, const struct lm_authorities *au, const uint8_t *data,
+		      size_t len, struct lm_error *err)
+{
+	struct lm_revocations none = {0};
+	bool changed;
+	enum lm_verdict v = lm_revocations_add(&none, au, data, len, &changed);
+
+	lm_revocations_free(&none);
+	return v == LM_TRUSTED ? 0
+			       : lm_error_set(err, EINVAL, "%s: revocation list refused: %s", path,
+					      lm_verdict_text(v));
+}
+
+/* First all that can be refused; nothing has changed until then. */
+static int prepare(struct lm_control *c, const struct lm_config *next,
+		   const struct lm_authorities *au, const uint8_t *list, size_t list_len,
+		   struct lm_error *err)
+{
+	uint8_t x[LM_KEY_LEN];
+	struct lm_error why;
+	int rc = 0;
+
+	for (unsigned i = 0; i < next->n_coordinators; i++)
+		if (lm_identity_x_public(next->coordinators[i].key, x) != 0)
+			return lm_error_set(err, EINVAL,
+					    "%s: coordinators[%u].key is not a valid public key",
+					    c->config_path, i);
+	if (list != NULL)
+		rc = check_list(next->revocation_list, au, list, list_len, err);
+	if (rc != 0)
+		return rc;
+	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), au,
+				 next->n_prefixes > 0 ? next->prefixes : NULL, next->n_prefixes,
+				 &why);
+	return rc == 0 ? 0 : lm_error_set(err, -rc, "%s: %s", c->config_path, why.text);
+}
+
 static int apply(struct lm_control *c, const struct lm_config *next, const struct changes *ch,
 		 struct lm_error *err)
 {
 	struct lm_authorities au;
-	struct lm_error why;
-	int rc;
+	uint8_t *list;
+	size_t list_len = 0;
+	int rc = read_list(next->revocation_list, &list, &list_len, err);
 
+	if (rc == -ENOENT) /* it may come later: the file is watched */
+		lm_log(&c->log, LM_LOG_WARN, "%s", err->text);
+	else if (rc != 0)
+		return rc;
 	authorities_of(next, &au);
-	/* First what can be refused; nothing has changed until then. */
-	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), &au,
-				 next->n_prefixes > 0 ? next->prefixes : NULL, next->n_prefixes,
-				 &why);
-	if (rc != 0)
-		return lm_error_set(err, -rc, "%s: %s", c->config_path, why.text);
+	rc = prepare(c, next, &au, list, list_len, err);
+	if (rc != 0) {
+		free(list);
+		return rc;
+	}
 	c->authorities = au;
+	lm_directory_keep_issuers(c->directory, &c->authorities);
+	/* Links for the same authorities and lists: these go on unless they changed themselves.
+	 * Only a lack of memory is left as a reason to fail. */
+	if (ch->coordinators && lm_coords_start(c, next, err) != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "coordinators stay as they were: %s", err->text);
 	*c->cfg = *next;
 	c->log.level = next->log_level;
-	lm_directory_keep_issuers(c->directory, &c->authorities);
 	c->local_changed = true;
 	lm_control_local(c);
-	if (ch->coordinators) {
-		lm_coords_stop(c);
-		rc = lm_coords_start(c, c->cfg, err);
-		if (rc != 0)
-			lm_log(&c->log, LM_LOG_ERROR, "coordinators: %s", err->text);
-	}
 	lm_control_watch_revocation(c);
-	rc = lm_control_load_revocation(c, c->cfg->revocation_list, err);
-	if (rc != 0)
-		lm_log(&c->log, LM_LOG_ERROR, "%s; the lists in force stay", err->text);
+	if (list != NULL)
+		lm_control_revocation(c, list, list_len, next->revocation_list);
+	free(list);
 	lm_control_rearm(c);
 	return 0;
 }

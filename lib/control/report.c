@@ -44,7 +44,10 @@ static json_t *endpoint_text(const struct lm_endpoint *ep)
 /* Seconds since then, null when it never was. */
 static json_t *ago(lm_time now, lm_time then)
 {
-	return then == 0 ? json_null() : json_real((double)(now - then) / (double)LM_SEC);
+	if (then == 0)
+		return json_null();
+	/* A worker may have seen something after `now` was taken. */
+	return json_real(then < now ? (double)(now - then) / (double)LM_SEC : 0.0);
 }
 
 static json_t *overlays_of(const struct lm_cert *cert)
@@ -335,16 +338,17 @@ static json_t *report_coordinators(struct lm_control *c)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < c->cfg->n_coordinators; i++) {
+	for (unsigned i = 0; c->coords != NULL && i < LM_CONFIG_COORDS_MAX; i++) {
 		struct lm_coord_slot *s = &c->coords[i];
-		json_t *o = json_object();
+		json_t *o;
 
+		if (s->link == NULL)
+			continue;
+		o = json_object();
 		json_object_set_new(o, "address", endpoint_text(&s->cfg.address));
 		json_object_set_new(o, "state",
-				    json_string(s->link == NULL
-						    ? "off"
-						    : lm_coord_state_name(lm_coord_client_state(
-							  lm_coord_link_client(s->link)))));
+				    json_string(lm_coord_state_name(
+					lm_coord_client_state(lm_coord_link_client(s->link)))));
 		json_object_set_new(o, "why", s->why[0] ? json_string(s->why) : json_null());
 		json_array_append_new(list, o);
 	}
@@ -386,6 +390,7 @@ static json_t *report_status(struct lm_control *c)
 	json_object_set_new(o, "peers_up", json_integer(up));
 	json_object_set_new(o, "routes", json_integer(lm_dp_route_count(c->dp)));
 	json_object_set_new(o, "drops", json_integer((json_int_t)total_drops(c)));
+	json_object_set_new(o, "state_saved", json_boolean(!c->state_failing));
 	json_object_set_new(o, "coordinators", report_coordinators(c));
 	json_object_set_new(o, "ports", report_ports(c));
 	json_object_set_new(o, "workers", report_workers(c));

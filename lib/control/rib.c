@@ -17,6 +17,7 @@ struct entry {
 	struct lm_prefix prefix; /* key; all of its bytes are significant, there is no padding */
 	struct offer *offers;	 /* best first */
 	bool installed, exported;
+	bool refused; /* by the FIB, and said so */
 	struct lm_route in_fib;
 };
 _Static_assert(sizeof(struct lm_prefix) == 18, "struct lm_prefix is hashed as bytes");
@@ -27,6 +28,7 @@ struct lm_rib {
 	const struct lm_log *log;
 	lm_rib_export_fn exported;
 	void *user;
+	bool refused; /* some entry may be */
 };
 
 const char *lm_rib_source_name(enum lm_rib_source s)
@@ -117,10 +119,18 @@ static int settle(struct lm_rib *rib, struct entry *e)
 		return 0;
 	rc = lm_dp_route_set(rib->dp, &e->prefix, &e->offers->route);
 	if (rc != 0) {
-		lm_log(rib->log, LM_LOG_ERROR, "route %s not installed: %s",
-		       lm_prefix_format(&e->prefix, text), strerror(-rc));
+		if (!e->refused)
+			lm_log(rib->log, LM_LOG_ERROR, "route %s not installed: %s",
+			       lm_prefix_format(&e->prefix, text), strerror(-rc));
+		e->refused = rib->refused = true;
+		/* What is there leads where nobody offers to go any more, perhaps to a peer whose
+		 * number another one will have. */
+		if (e->installed)
+			(void)lm_dp_route_del(rib->dp, &e->prefix);
+		e->installed = false;
 		return rc;
 	}
+	e->refused = false;
 	e->installed = true;
 	e->in_fib = e->offers->route;
 	return 0;
@@ -186,28 +196,16 @@ void lm_rib_drop(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib
 	(void)settle(rib, e);
 }
 
-void lm_rib_drop_source(struct lm_rib *rib, enum lm_rib_source source)
+void lm_rib_retry(struct lm_rib *rib)
 {
 	struct entry *e, *tmp;
 
+	if (!rib->refused)
+		return;
+	rib->refused = false;
 	HASH_ITER(hh, rib->entries, e, tmp)
-	{
-		bool changed = false;
-
-		for (struct offer **at = &e->offers; *at != NULL;) {
-			struct offer *o = *at;
-
-			if (o->source == source) {
-				*at = o->next;
-				free(o);
-				changed = true;
-			} else {
-				at = &o->next;
-			}
-		}
-		if (changed)
-			(void)settle(rib, e);
-	}
+	if (!e->installed)
+		(void)settle(rib, e);
 }
 
 void lm_rib_each(const struct lm_rib *rib,

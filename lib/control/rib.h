@@ -24,13 +24,13 @@ struct lm_rib *lm_rib_new(struct lm_dp *dp, const struct lm_log *log, lm_rib_exp
 void lm_rib_free(struct lm_rib *rib);
 /* Offers a route. id tells offers of one source for one prefix apart (peer number, ifindex); the
  * lowest wins. Replaces what the same source and id offered. 0 or -errno; the FIB's own refusal
- * is logged, and the route tried again when the prefix changes next. */
+ * is logged, and the prefix is then in the FIB no more until lm_rib_retry. */
 int lm_rib_put(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 	       uint32_t id, const struct lm_route *route);
 void lm_rib_drop(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 		 uint32_t id);
-/* Takes back all that a source offered. */
-void lm_rib_drop_source(struct lm_rib *rib, enum lm_rib_source source);
+/* Tries again what the FIB refused. */
+void lm_rib_retry(struct lm_rib *rib);
 /* Every prefix with its offers, best first. best: is it in the FIB? */
 void lm_rib_each(const struct lm_rib *rib,
 		 void (*each)(void *user, const struct lm_prefix *prefix, enum lm_rib_source source,

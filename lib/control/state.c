@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #define SEQUENCE_FILE_MAX 64
+#define SEQUENCE_MAX	  (UINT64_MAX / 2)
 
 static void path_of(const struct lm_control *c, const char *name, char out[LM_CONFIG_PATH_MAX + 32])
 {
@@ -23,6 +24,7 @@ static int make_dir(const char *dir, struct lm_error *err)
 {
 	char part[LM_CONFIG_PATH_MAX];
 	size_t len = strlen(dir);
+	struct stat st;
 
 	if (len >= sizeof(part))
 		return lm_error_set(err, ENAMETOOLONG, "%s: path is too long", dir);
@@ -35,6 +37,10 @@ static int make_dir(const char *dir, struct lm_error *err)
 			return lm_error_set(err, errno, "%s: cannot create the state directory: %s",
 					    part, strerror(errno));
 	}
+	if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+		return lm_error_set(err, ENOTDIR,
+				    "%s: not a directory; state_dir must name one, or nothing yet",
+				    dir);
 	return 0;
 }
 
@@ -59,20 +65,32 @@ int lm_state_load(struct lm_control *c, struct lm_error *err)
 	return 0;
 }
 
+/* A full or dead disk is said once, not every second. Forwarding goes on, and the next save tries
+ * again. */
+static void note(struct lm_control *c, int rc, const char *what, const struct lm_error *why)
+{
+	if (rc != 0 && !c->state_failing)
+		lm_log(&c->log, LM_LOG_ERROR, "%s: %s; tried again until it succeeds", what,
+		       why->text);
+	else if (rc == 0 && c->state_failing)
+		lm_log(&c->log, LM_LOG_INFO, "the state directory can be written again");
+	c->state_failing = rc != 0;
+}
+
 void lm_state_save(struct lm_control *c)
 {
 	char path[LM_CONFIG_PATH_MAX + 32];
 	struct lm_error why;
 	uint64_t version = lm_directory_version(c->directory);
+	int rc;
 
 	if (version == c->directory_saved)
 		return;
 	path_of(c, "directory", path);
-	if (lm_directory_save(c->directory, path, &why) != 0) {
-		lm_log(&c->log, LM_LOG_ERROR, "directory not saved: %s", why.text);
-		return; /* forwarding goes on; tried again at the next save */
-	}
-	c->directory_saved = version;
+	rc = lm_directory_save(c->directory, path, &why);
+	note(c, rc, "directory not saved", &why);
+	if (rc == 0)
+		c->directory_saved = version;
 }
 
 uint64_t lm_state_sequence(struct lm_control *c)
@@ -89,7 +107,10 @@ uint64_t lm_state_sequence(struct lm_control *c)
 		return 0;
 	errno = 0;
 	value = strtoull((char *)data, &end, 10);
-	if (errno != 0 || end == (char *)data || *end != '\n' || strlen((char *)data) != len) {
+	/* strtoull takes signs and spaces, and "-1" for the largest number. What damage made huge
+	 * would leave nothing to go on with. */
+	if (errno != 0 || data[0] < '0' || data[0] > '9' || *end != '\n' ||
+	    end + 1 != (char *)data + len || value > SEQUENCE_MAX) {
 		/* The coordinators return our last announcement, and the mesh goes on from it. */
 		lm_log(&c->log, LM_LOG_WARN, "%s: not a number; starting over", path);
 		value = 0;
@@ -106,7 +127,6 @@ int lm_state_sequence_set(struct lm_control *c, uint64_t sequence)
 
 	path_of(c, "announcement-sequence", path);
 	rc = lm_file_replace(path, text, (size_t)n, 0644, &why);
-	if (rc != 0)
-		lm_log(&c->log, LM_LOG_ERROR, "announcement held back: %s", why.text);
+	note(c, rc, "announcement held back", &why);
 	return rc;
 }

@@ -7,20 +7,61 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
+
+#define WAYS	     512
+#define WAY_MAX_AGE  (2 * LM_SEC) /* policy rules and other tables change without an event */
+#define REPUBLISH_MS 100	  /* between two rounds, when routes change all the time */
+
+/* What the kernel said about a destination. Asking it takes a system call that other users of
+ * rtnetlink can hold up, and there may be a control datagram to send for each one received. */
+struct lm_way {
+	uint16_t port;
+	struct lm_ip to;
+	uint32_t view; /* of the routes, in which it was asked */
+	lm_time asked;
+	int rc;
+	struct lm_ip src, hop;
+};
+
+static struct lm_way *way_slot(struct lm_control *c, const struct lm_path *path)
+{
+	uint32_t h = 2166136261u ^ path->port; /* FNV-1a */
+
+	if (c->ways == NULL)
+		c->ways = calloc(WAYS, sizeof(*c->ways));
+	for (unsigned i = 0; i < sizeof(path->remote.ip.b); i++)
+		h = (h ^ path->remote.ip.b[i]) * 16777619u;
+	return c->ways != NULL ? &c->ways[(h ^ h >> 16) % WAYS] : NULL;
+}
+
+static void ask_kernel(struct lm_control *c, const struct lm_path *path, struct lm_way *w)
+{
+	w->port = path->port;
+	w->to = path->remote.ip;
+	w->view = c->ways_view;
+	w->asked = lm_control_now(c).mono;
+	w->rc = lm_nl_route_get(c->nl, &w->to, c->twins[path->port].ifindex, &w->src, &w->hop);
+}
 
 /* The source endpoint, and the next hop, of a path. 0 or -errno. */
 static int way(struct lm_control *c, const struct lm_path *path, struct lm_endpoint *src,
 	       struct lm_ip *hop)
 {
-	struct lm_twin *t;
-	int rc;
+	struct lm_way spare, *w;
 
 	if (path->port >= c->cfg->n_ports || c->cfg->ports[path->port].role != LM_PORT_ROLE_WAN)
 		return -EINVAL;
-	t = &c->twins[path->port];
-	rc = lm_nl_route_get(c->nl, &path->remote.ip, t->ifindex, &src->ip, hop);
+	w = way_slot(c, path);
+	if (w == NULL)
+		w = &spare;
+	if (w == &spare || w->port != path->port || !lm_ip_equal(&w->to, &path->remote.ip) ||
+	    w->view != c->ways_view || lm_control_now(c).mono - w->asked > WAY_MAX_AGE)
+		ask_kernel(c, path, w);
+	src->ip = w->src;
 	src->port = c->cfg->ports[path->port].udp_port;
-	return rc;
+	*hop = w->hop;
+	return w->rc;
 }
 
 static int outer_to(struct lm_control *c, const struct lm_path *path, const struct lm_endpoint *src,
@@ -102,9 +143,27 @@ void lm_underlay_publish(struct lm_control *c, uint32_t peer)
 	s->path_set = true;
 }
 
+static void on_due(uv_timer_t *t)
+{
+	struct lm_control *c = t->data;
+	uint32_t ports = c->underlay_dirty;
+
+	c->underlay_dirty = 0;
+	c->underlay_published = lm_control_now(c).mono;
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		if (c->peers[i] != NULL && c->peers[i]->has_path &&
+		    (ports >> c->peers[i]->path.port & 1) != 0)
+			lm_underlay_publish(c, i);
+}
+
 void lm_underlay_changed(struct lm_control *c, uint16_t port)
 {
-	for (uint32_t i = 0; i < c->n_peers; i++)
-		if (c->peers[i] != NULL && c->peers[i]->has_path && c->peers[i]->path.port == port)
-			lm_underlay_publish(c, i);
+	lm_time since = lm_control_now(c).mono - c->underlay_published;
+
+	/* Soon, and many changes as one: every round asks the kernel about every peer. */
+	if (c->underlay_dirty == 0)
+		(void)uv_timer_start(&c->underlay_timer, on_due,
+				     since < REPUBLISH_MS * LM_MSEC ? REPUBLISH_MS : 0, 0);
+	c->underlay_dirty |= 1u << port;
+	c->ways_view++;
 }

@@ -102,7 +102,8 @@ void lm_directory_position(const struct lm_directory *d, int source, uint8_t epo
 {
 	memset(epoch, 0, LM_EPOCH_LEN);
 	*revision = 0;
-	if (!source_valid(d, source))
+	/* In the middle of a full listing only another one, from its start, can end it. */
+	if (!source_valid(d, source) || d->sources[source].resync)
 		return;
 	memcpy(epoch, d->sources[source].epoch, LM_EPOCH_LEN);
 	*revision = d->sources[source].revision;
