@@ -33,6 +33,9 @@ static const struct {
     C(store_errors, "commits that failed"),
     C(sync_full, "full listings"),
     C(sync_delta, "listings of changes"),
+    C(signals, "signals passed on"),
+    C(signals_absent, "signals dropped: for a node that is not connected"),
+    C(signals_limited, "signals dropped: too many"),
     C(bytes_in, "bytes received"),
     C(bytes_out, "bytes sent"),
 #undef C

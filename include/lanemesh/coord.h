@@ -125,8 +125,9 @@ const char *lm_coord_state_name(enum lm_coord_state s);
 
 /*
  * Called on the owner's thread, from inside lm_coord_client_* calls. They may call back only
- * lm_coord_client_publish and _revocation (from record, removed, revocation, resync, synced,
- * published) and lm_coord_client_output and _sent (from output). Members marked (opt) may be NULL.
+ * lm_coord_client_publish, _revocation and _signal (from record, removed, revocation, resync,
+ * synced, published, signalled) and lm_coord_client_output and _sent (from output). Members marked
+ * (opt) may be NULL.
  */
 struct lm_coord_client_ops {
 	/* Open a connection. Answer later with _connected or _closed. */
@@ -149,6 +150,9 @@ struct lm_coord_client_ops {
 	/* The coordinator has stored our announcement `sequence` durably; greater than the one we
 	 * published when it holds a newer one of ours. (opt) */
 	void (*published)(void *user, uint64_t sequence);
+	/* A node that is connected to the same coordinator wants to reach us; says the coordinator,
+	 * which may lie. token: the node's. (opt) */
+	void (*signalled)(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token);
 	/* why: a phrase for people when the link went down, else NULL. (opt) */
 	void (*state)(void *user, enum lm_coord_state s, const char *why);
 };
@@ -169,7 +173,7 @@ struct lm_coord_client_counters {
 	uint64_t tries, connects, failures; /* failures: tries that did not get to SYNCING */
 	uint64_t malformed;		    /* links ended because of what the coordinator sent */
 	uint64_t timeouts, errors;	    /* errors: ERROR messages from the coordinator */
-	uint64_t records, removed, revocations, published; /* messages of each kind taken */
+	uint64_t records, removed, revocations, published, signalled; /* messages taken */
 	uint64_t bytes_in, bytes_out;
 };
 
@@ -200,6 +204,10 @@ int lm_coord_client_publish(struct lm_coord_client *c, lm_time now, const uint8_
  * one of that issuer. Copied; older ones than before are ignored. 0, -EBADMSG, -ENOSPC, -ENOMEM. */
 int lm_coord_client_revocation(struct lm_coord_client *c, lm_time now, const uint8_t *data,
 			       size_t len) LM_MUST_CHECK;
+/* Asks the coordinator to tell a node that we want to reach it. 0: on its way (the node may not be
+ * connected there, nobody says); -ENOTCONN: not linked; -ENOBUFS, -ENOMEM. */
+int lm_coord_client_signal(struct lm_coord_client *c, const uint8_t node[LM_KEY_LEN],
+			   uint64_t token);
 enum lm_coord_state lm_coord_client_state(const struct lm_coord_client *c);
 const struct lm_coord_client_counters *lm_coord_client_counters(const struct lm_coord_client *c);
 
@@ -255,13 +263,16 @@ struct lm_coord_limits {
 	uint32_t connections_from; /* from one source: an IPv4 address or an IPv6 /64 */
 	uint32_t handshake_rate, handshake_burst; /* new connections a second from one source */
 	uint32_t write_rate, write_burst;	  /* PUBLISH and REVOCATION a second per node */
+	uint32_t signal_rate, signal_burst;	  /* SIGNAL a second per node */
+	uint32_t pair_rate, pair_burst;		  /* SIGNAL a second from one node to another */
 	lm_time handshake;			  /* from accept to the first sealed record */
 	lm_time idle;				  /* no record from the node */
 	lm_time stall;				  /* output waits and none of it is taken */
 	size_t output;				  /* bytes waiting for one node at most */
 };
 /* 10,000 nodes, 10,000 gone, 10,000 connections, 1,024 half open, 256 from one source, 50/s burst
- * 200 there, 10/s burst 20 writes, 5 s, 60 s, 30 s, 256 KiB. */
+ * 200 there, 10/s burst 20 writes, 100/s burst 1,000 signals and 1/s burst 3 for a pair, 5 s, 60 s,
+ * 30 s, 256 KiB. */
 void lm_coord_limits_default(struct lm_coord_limits *l);
 
 /* As for the client: none may call back into the server, except that `output` may use
@@ -295,6 +306,7 @@ struct lm_coord_server_counters {
 	uint64_t published, unchanged, removed, revocations; /* changes made; unchanged: repeats */
 	uint64_t store_errors;
 	uint64_t sync_full, sync_delta;
+	uint64_t signals, signals_absent, signals_limited; /* passed on; node not here; too many */
 	uint64_t bytes_in, bytes_out;
 };
 
@@ -355,8 +367,9 @@ struct lm_coord_link_ops {
 	void (*revocation)(void *user, const uint8_t *data, size_t len);
 	void (*resync)(void *user);
 	void (*synced)(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t revision);
-	void (*published)(void *user, uint64_t sequence);		   /* (opt) */
-	void (*state)(void *user, enum lm_coord_state s, const char *why); /* (opt) */
+	void (*published)(void *user, uint64_t sequence);			       /* (opt) */
+	void (*signalled)(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token); /* (opt) */
+	void (*state)(void *user, enum lm_coord_state s, const char *why);	       /* (opt) */
 };
 
 /* Starts at once. Callbacks come from the loop, never from inside this call. NULL with err. */

@@ -306,7 +306,9 @@ enum lm_coord_type {
 	LM_COORD_SYNCED = 7,	 /* coordinator: you now have all up to this revision */
 	LM_COORD_PING = 8,
 	LM_COORD_PONG = 9,
-	LM_COORD_ERROR = 10, /* coordinator: why the connection ends */
+	LM_COORD_ERROR = 10,	 /* coordinator: why the connection ends */
+	LM_COORD_SIGNAL = 16,	 /* node: tell this node that I want to reach it */
+	LM_COORD_SIGNALLED = 17, /* coordinator: that node wants to reach you */
 };
 
 /* Codes of LM_COORD_ERROR. All but LM_COORD_E_STORE end the connection. */
@@ -326,9 +328,10 @@ struct lm_coord_msg {
 	uint8_t type;
 	uint64_t revision; /* RECORD, REMOVED, REVOCATION (0 from a node), SYNC (since), SYNCED;
 			    * at most INT64_MAX */
-	uint64_t number;   /* PUBLISHED: sequence; PING, PONG: token; ERROR: code */
+	uint64_t
+	    number; /* PUBLISHED: sequence; PING, PONG, SIGNAL, SIGNALLED: token; ERROR: code */
 	uint8_t epoch[LM_EPOCH_LEN]; /* SYNC, SYNCED: which life of the store revisions belong to */
-	uint8_t node[LM_KEY_LEN];    /* REMOVED */
+	uint8_t node[LM_KEY_LEN];    /* REMOVED; SIGNAL: to whom; SIGNALLED: from whom */
 	const uint8_t *cert;	     /* RECORD */
 	size_t cert_len;
 	const uint8_t *data; /* PUBLISH, RECORD: announcement; REVOCATION: list; ERROR: text */

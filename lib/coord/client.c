@@ -231,6 +231,8 @@ void lm_coord_client_input(struct lm_coord_client *c, lm_time now, const uint8_t
 		c->ops->synced(c->user, c->epoch, c->revision);
 	}
 	c->busy = false;
+	if (client_linked(c) && c->pipe.out_len > 0) /* signals that callbacks asked for */
+		c->ops->output(c->user);
 	client_publish_due(c, now);
 	client_lists_due(c, now);
 }

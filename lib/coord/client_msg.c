@@ -22,6 +22,23 @@ void client_put(struct lm_coord_client *c, lm_time now, const struct lm_coord_ms
 	c->ops->output(c->user);
 }
 
+int lm_coord_client_signal(struct lm_coord_client *c, const uint8_t node[LM_KEY_LEN],
+			   uint64_t token)
+{
+	struct lm_coord_msg m = {.type = LM_COORD_SIGNAL, .number = token};
+	int rc;
+
+	if (!client_linked(c))
+		return -ENOTCONN;
+	if (c->pipe.out_len > OUT_MAX)
+		return -ENOBUFS;
+	memcpy(m.node, node, LM_KEY_LEN);
+	rc = lm_pipe_put(&c->pipe, &m);
+	if (rc == 0 && !c->busy)
+		c->ops->output(c->user);
+	return rc;
+}
+
 void client_publish_due(struct lm_coord_client *c, lm_time now)
 {
 	if (c->busy || !client_linked(c) || c->ann_len == 0 || c->stored || now < c->publish_at)
@@ -260,6 +277,11 @@ static bool take_message(struct lm_coord_client *c, lm_time now, const struct lm
 			   &(struct lm_coord_msg){.type = LM_COORD_PONG, .number = m->number});
 		return client_linked(c);
 	case LM_COORD_PONG:
+		return true;
+	case LM_COORD_SIGNALLED:
+		c->n.signalled++;
+		if (c->ops->signalled != NULL)
+			c->ops->signalled(c->user, m->node, m->number);
 		return true;
 	case LM_COORD_ERROR:
 		return on_error(c, now, m);

@@ -19,6 +19,10 @@ void lm_coord_limits_default(struct lm_coord_limits *l)
 				      .handshake_burst = 200,
 				      .write_rate = 10,
 				      .write_burst = 20,
+				      .signal_rate = 100,
+				      .signal_burst = 1000,
+				      .pair_rate = 1,
+				      .pair_burst = 3,
 				      .handshake = 5 * LM_SEC,
 				      .idle = 60 * LM_SEC,
 				      .stall = 30 * LM_SEC,
@@ -46,9 +50,10 @@ struct lm_coord_server *lm_coord_server_new(const struct lm_coord_server_config 
 	s->log_tokens_at = now.mono;
 	ops->random(user, key, sizeof(key));
 	s->rates = lm_ratelimit_new(key, cfg->limits.handshake_rate, cfg->limits.handshake_burst);
-	if (s->rates == NULL)
+	s->pairs = lm_ratelimit_new(key, cfg->limits.pair_rate, cfg->limits.pair_burst);
+	if (s->rates == NULL || s->pairs == NULL)
 		lm_error_set(err, ENOMEM, "no memory for a coordinator");
-	if (s->rates == NULL || dir_load(s, now, err) < 0) {
+	if (s->rates == NULL || s->pairs == NULL || dir_load(s, now, err) < 0) {
 		lm_coord_server_free(s);
 		return NULL;
 	}
@@ -235,6 +240,7 @@ void lm_coord_server_free(struct lm_coord_server *s)
 	dir_free(s);
 	lm_timers_free(&s->timers);
 	lm_ratelimit_free(s->rates);
+	lm_ratelimit_free(s->pairs);
 	free(s);
 }
 

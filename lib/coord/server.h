@@ -2,7 +2,7 @@
 /*
  * The inside of a server: server.c has the connections, server_msg.c what is said
  * on them, server_dir.c the directory and its log of changes, server_write.c how
- * changes get in.
+ * changes get in, server_signal.c who wants to reach whom.
  */
 #ifndef COORD_SERVER_H
 #define COORD_SERVER_H
@@ -71,8 +71,8 @@ struct lm_coord_conn {
 	uint64_t cursor;	 /* highest revision queued to this node */
 	bool full;		 /* its listing is a full one: departed nodes are left out */
 	uint64_t awaits;	 /* sequence whose PUBLISHED is due at the commit; 0 = none */
-	lm_time tokens_at;
-	double tokens;
+	lm_time tokens_at, signals_at;
+	double tokens, signals; /* that may still be written and sent */
 };
 
 struct log_entry {
@@ -103,7 +103,7 @@ struct lm_coord_server {
 	struct lm_coord_conn *nodes;		  /* the live ones by node */
 	struct source *sources;
 	uint32_t n_conns, n_half;
-	struct lm_ratelimit *rates;
+	struct lm_ratelimit *rates, *pairs;
 	struct lm_timers timers;
 
 	double log_tokens; /* refusals come in floods; their log lines must not */
@@ -143,6 +143,9 @@ void conn_handshake(struct lm_coord_conn *c, struct lm_now now, const uint8_t *m
 void conn_message(struct lm_coord_conn *c, struct lm_now now, const uint8_t *rec, size_t len);
 /* Queues changes that the node lacks as far as there is room; nothing is told to the owner. */
 void conn_fill(struct lm_coord_conn *c);
+
+/* ------------------------------------------------------- server_signal.c */
+void conn_signal(struct lm_coord_conn *c, lm_time now, const struct lm_coord_msg *m);
 
 /* -------------------------------------------------------------- server.c */
 /* Queues a message. May end the connection. */

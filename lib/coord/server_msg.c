@@ -268,7 +268,8 @@ static bool confirm(struct lm_coord_conn *c, lm_time now)
 	DL_APPEND(s->live, c);
 	c->step = CONN_LIVE;
 	c->tokens = s->cfg.limits.write_burst;
-	c->tokens_at = now;
+	c->signals = s->cfg.limits.signal_burst;
+	c->tokens_at = c->signals_at = now;
 	return true;
 }
 
@@ -301,6 +302,9 @@ void conn_message(struct lm_coord_conn *c, struct lm_now now, const uint8_t *rec
 			 &(struct lm_coord_msg){.type = LM_COORD_PONG, .number = m.number});
 		break;
 	case LM_COORD_PONG:
+		break;
+	case LM_COORD_SIGNAL:
+		conn_signal(c, now.mono, &m);
 		break;
 	default:
 		refuse(c, now.mono, LM_COORD_E_PROTOCOL, "a message that only coordinators send");

@@ -262,6 +262,14 @@ static void op_published(void *user, uint64_t sequence)
 		l->ops.published(l->user, sequence);
 }
 
+static void op_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
+{
+	struct lm_coord_link *l = user;
+
+	if (l->ops.signalled != NULL)
+		l->ops.signalled(l->user, node, token);
+}
+
 static void op_state(void *user, enum lm_coord_state s, const char *why)
 {
 	struct lm_coord_link *l = user;
@@ -281,6 +289,7 @@ static const struct lm_coord_client_ops client_ops = {
     .resync = op_resync,
     .synced = op_synced,
     .published = op_published,
+    .signalled = op_signalled,
     .state = op_state,
 };
 

@@ -20,6 +20,8 @@ static const uint8_t layouts[][4] = {
     [LM_COORD_PING] = {NUMBER},
     [LM_COORD_PONG] = {NUMBER},
     [LM_COORD_ERROR] = {NUMBER, TEXT},
+    [LM_COORD_SIGNAL] = {NODE, NUMBER},
+    [LM_COORD_SIGNALLED] = {NODE, NUMBER},
 };
 
 static const uint8_t *layout(uint8_t type)

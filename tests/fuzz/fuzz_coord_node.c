@@ -14,7 +14,9 @@
 static void say_valid(struct raw *r, struct lm_reader *in)
 {
 	uint8_t buf[LM_ANNOUNCE_MAX], list[2048];
-	struct lm_coord_msg m = {.type = lm_r_u8(in) % 6 + 1};
+	static const uint8_t types[] = {LM_COORD_PUBLISH, LM_COORD_PING, LM_COORD_SYNC,
+					LM_COORD_SIGNAL,  LM_COORD_PING, LM_COORD_REVOCATION};
+	struct lm_coord_msg m = {.type = types[lm_r_u8(in) % sizeof(types)]};
 	uint64_t value = lm_r_u8(in);
 	struct site *s = r->site;
 
@@ -31,8 +33,10 @@ static void say_valid(struct raw *r, struct lm_reader *in)
 		m.data = list;
 		m.data_len = world_list(s->w, value / 2 + 1, &s, value % 2, list, sizeof(list));
 		break;
+	case LM_COORD_SIGNAL:
+		memcpy(m.node, s->w->sites[value % 2]->id->ed_public, LM_KEY_LEN);
+		break;
 	default:
-		m.type = LM_COORD_PING;
 		m.number = value;
 	}
 	if (r->pipe.sealed)

@@ -135,6 +135,17 @@ static void c_published(void *user, uint64_t sequence)
 	s->published = sequence;
 }
 
+static void c_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
+{
+	struct site *s = user;
+
+	s->signals++;
+	s->token = token;
+	memcpy(s->signaller, node, LM_KEY_LEN);
+	if (s->echo)
+		need(lm_coord_client_signal(s->client, node, token + 1) == 0, "signal back");
+}
+
 static void c_state(void *user, enum lm_coord_state st, const char *why)
 {
 	struct site *s = user;
@@ -155,6 +166,7 @@ static const struct lm_coord_client_ops client_ops = {
     .resync = c_resync,
     .synced = c_synced,
     .published = c_published,
+    .signalled = c_signalled,
     .state = c_state,
 };
 

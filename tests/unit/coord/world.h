@@ -44,7 +44,10 @@ struct site {
 	struct queue to_server, to_client;
 	struct lm_directory *dir;
 	int source;
-	unsigned records, removed, lists, resyncs, synceds, publisheds;
+	unsigned records, removed, lists, resyncs, synceds, publisheds, signals;
+	uint8_t signaller[LM_KEY_LEN]; /* of the last one */
+	uint64_t token;
+	bool echo; /* signals back at once, with the token plus 1 */
 	uint64_t published;
 	char why[256]; /* last reason of the state callback */
 };

@@ -28,11 +28,13 @@ static const struct lm_coord_msg samples[] = {
      .data = (const uint8_t *)"too many",
      .data_len = 8},
     {.type = LM_COORD_ERROR, .number = LM_COORD_E_SHUTDOWN},
+    {.type = LM_COORD_SIGNAL, .node = {1, 2, 3}, .number = 7},
+    {.type = LM_COORD_SIGNALLED, .node = {4, 5, 6}, .number = UINT64_MAX},
 };
 
 static void round_trip(void **state)
 {
-	static const int lengths[] = {303, 9, 25, 313, 41, 12, 25, 9, 9, 19, 11};
+	static const int lengths[] = {303, 9, 25, 313, 41, 12, 25, 9, 9, 19, 11, 41, 41};
 	uint8_t buf[400], again[400];
 	struct lm_coord_msg m;
 
@@ -85,7 +87,8 @@ static void refused(void **state)
 		assert_int_equal(lm_coord_msg_encode(&bad[i], buf, sizeof(buf)), -EINVAL);
 	for (unsigned type = 0; type < 256; type++) {
 		buf[0] = (uint8_t)type;
-		if (type < LM_COORD_PUBLISH || type > LM_COORD_ERROR)
+		if (type < LM_COORD_PUBLISH || (type > LM_COORD_ERROR && type < LM_COORD_SIGNAL) ||
+		    type > LM_COORD_SIGNALLED)
 			assert_int_equal(lm_coord_msg_decode(buf, 1, &m), -EOPNOTSUPP);
 	}
 	buf[0] = 200;
