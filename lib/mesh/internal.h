@@ -34,7 +34,7 @@
 #define LM_M_PACE	      (100 * LM_MSEC)
 #define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
 #define LM_M_CANDIDATE_TRIES  4		      /* message 1s to an address that never answered, */
-#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* and one more each of these */
+#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* in each of these: 4.8 kB */
 #define LM_M_HANDSHAKE_LIMIT  500
 #define LM_M_SOURCE_RATE      20
 #define LM_M_SOURCE_BURST     5

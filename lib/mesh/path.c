@@ -88,14 +88,10 @@ bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c)
 	if (c->sent != 0 && lm_m_since(m, c->sent) < LM_M_CANDIDATE_GAP)
 		return false;
 	if (!c->answered) {
-		lm_time gone = lm_m_since(m, c->refilled);
-
-		if (c->tries == LM_M_CANDIDATE_TRIES) {
+		if (lm_m_since(m, c->refilled) >= LM_M_CANDIDATE_REFILL)
+			c->tries = LM_M_CANDIDATE_TRIES;
+		if (c->tries == LM_M_CANDIDATE_TRIES)
 			c->refilled = m->now.mono;
-		} else if (gone >= LM_M_CANDIDATE_REFILL) {
-			c->tries++;
-			c->refilled = m->now.mono;
-		}
 		if (c->tries == 0)
 			return false;
 		c->tries--;

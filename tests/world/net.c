@@ -178,18 +178,22 @@ void world_send(struct world *w, const struct lm_endpoint *from, const struct lm
 		const uint8_t *data, size_t len)
 {
 	struct datagram d = {.from = *from, .to = *to, .len = len};
+	bool esp;
 
 	world_must(w, len <= sizeof(d.data));
 	memcpy(d.data, data, len);
 	if (w->tap != NULL && !w->tap(w, &d, w->tap_user))
 		return;
+	esp = lm_demux(data, len) == LM_DEMUX_ESP;
 	if (world_random(w, 1000) < w->loss) {
 		w->lost++;
+		w->esp_lost += esp;
 		return;
 	}
 	enqueue(w, &d, some_delay(w));
 	if (world_random(w, 1000) < w->duplicate) {
 		w->duplicated++;
+		w->esp_duplicated += esp;
 		enqueue(w, &d, some_delay(w));
 	}
 }
@@ -229,6 +233,11 @@ static lm_time next_event(struct world *w, struct node **node)
 	lm_time t = w->next_report;
 
 	*node = NULL;
+	if (w->actor_next != NULL) {
+		lm_time due = w->actor_next(w);
+
+		t = due < t ? due : t;
+	}
 	if (w->n_queue > 0 && w->queue[0]->at < t)
 		t = w->queue[0]->at;
 	for (unsigned i = 0; i < w->n_nodes; i++) {
@@ -251,16 +260,22 @@ static lm_time next_event(struct world *w, struct node **node)
 
 static void step(struct world *w, lm_time t, struct node *n)
 {
-	if (t > w->now)
+	if (t > w->now) {
 		w->now = t;
-	if (n != NULL) {
+		w->events_now = 0;
+	}
+	if (++w->events_now > 1000000)
+		world_fail(w, "the clock stands still: something is always due");
+	if (w->actor_next != NULL && w->actor_next(w) <= w->now)
+		w->actor_run(w);
+	else if (n != NULL) {
 		lm_mesh_tick(n->mesh, world_now(w, n));
 	} else if (w->n_queue > 0 && w->queue[0]->at <= t) {
 		struct datagram *d = pop(w);
 
 		deliver(w, d);
 		free(d);
-	} else {
+	} else if (w->next_report <= w->now) {
 		w->next_report += LM_SEC;
 		for (unsigned i = 0; i < w->n_nodes; i++)
 			if (w->nodes[i]->mesh != NULL && w->nodes[i]->reports)

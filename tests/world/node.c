@@ -156,6 +156,8 @@ static void op_announce(void *user, uint64_t sequence, const uint8_t *data, size
 	n->ann_len = len;
 	n->ann_sequence = sequence;
 	n->announces++;
+	if (n->announced != NULL)
+		n->announced(n);
 }
 
 static void op_revocation(void *user, const uint8_t *data, size_t len)

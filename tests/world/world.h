@@ -72,6 +72,8 @@ struct node {
 	uint64_t inits;				    /* message 1s among them */
 	uint64_t sas_added, sas_removed, out_sets, path_sets, announces, revocations;
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
+	void *user;
+	void (*announced)(struct node *n); /* ann has changed (opt) */
 	struct lm_log *log;
 	/* Sees each line; false: not to be printed. */
 	bool (*log_sink)(struct node *n, const char *line);
@@ -98,6 +100,7 @@ struct world {
 	uint64_t order;
 	struct used_key *keys; /* every outbound SA key that there ever was */
 	lm_time next_report;
+	uint64_t events_now; /* without the clock moving */
 
 	/* the network */
 	unsigned loss, duplicate; /* in 1,000 */
@@ -107,9 +110,13 @@ struct world {
 	bool (*tap)(struct world *w, struct datagram *d, void *user);
 	void *tap_user;
 
+	/* Others that live on the same clock: when are they due, and let them run (opt). */
+	lm_time (*actor_next)(struct world *w);
+	void (*actor_run)(struct world *w);
+
 	const char *what; /* names the run in messages */
 	bool talk;	  /* log lines go to stderr */
-	uint64_t lost, delivered, duplicated;
+	uint64_t lost, delivered, duplicated, esp_lost, esp_duplicated;
 };
 
 void world_init(struct world *w, uint64_t seed);

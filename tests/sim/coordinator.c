@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Coordinators of lib/coord with a store that outlives them. */
+#include "sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct lm_now coordinator_now(const struct coordinator *c)
+{
+	const struct world *w = &c->sim->w;
+
+	return (struct lm_now){.mono = w->now,
+			       .wall = w->wall + (int64_t)((w->now - WORLD_START) / LM_SEC)};
+}
+
+/* ---------------------------------------------------------------- store -- */
+
+static int store_load(void *self, int (*each)(void *user, const struct lm_coord_item *it),
+		      void *user, uint8_t epoch[LM_EPOCH_LEN], uint64_t *revision,
+		      struct lm_error *err)
+{
+	struct coordinator *c = self;
+
+	(void)err;
+	for (size_t i = 0; i < c->n_items; i++) {
+		const struct stored *t = &c->items[i];
+		struct lm_coord_item it = {.kind = t->kind,
+					   .revision = t->revision,
+					   .cert = t->cert,
+					   .cert_len = t->cert_len,
+					   .ann = t->ann,
+					   .ann_len = t->ann_len};
+		int rc;
+
+		memcpy(it.key, t->key, sizeof(it.key));
+		rc = each(user, &it);
+		if (rc != 0)
+			return rc;
+	}
+	memcpy(epoch, c->epoch, LM_EPOCH_LEN);
+	*revision = c->revision;
+	return 0;
+}
+
+static uint8_t *copy(const struct coordinator *c, const uint8_t *data, size_t len)
+{
+	uint8_t *p = malloc(len + 1);
+
+	world_must(&c->sim->w, p != NULL);
+	if (len > 0)
+		memcpy(p, data, len);
+	return p;
+}
+
+static struct stored *slot(struct coordinator *c, const struct lm_coord_item *it)
+{
+	bool list = it->kind == LM_COORD_ITEM_REVOCATION;
+
+	for (size_t i = 0; i < c->n_items; i++)
+		if (list == (c->items[i].kind == LM_COORD_ITEM_REVOCATION) &&
+		    memcmp(c->items[i].key, it->key, LM_KEY_LEN) == 0)
+			return &c->items[i];
+	c->items = realloc(c->items, (c->n_items + 1) * sizeof(c->items[0]));
+	world_must(&c->sim->w, c->items != NULL);
+	c->items[c->n_items] = (struct stored){0};
+	return &c->items[c->n_items++];
+}
+
+static int store_commit(void *self, const struct lm_coord_item *items, size_t n,
+			struct lm_error *err)
+{
+	struct coordinator *c = self;
+
+	(void)err;
+	for (size_t i = 0; i < n; i++) {
+		struct stored *t = slot(c, &items[i]);
+
+		free(t->cert);
+		free(t->ann);
+		t->kind = items[i].kind;
+		memcpy(t->key, items[i].key, LM_KEY_LEN);
+		t->revision = items[i].revision;
+		t->cert = copy(c, items[i].cert, items[i].cert_len);
+		t->cert_len = items[i].cert_len;
+		t->ann = copy(c, items[i].ann, items[i].ann_len);
+		t->ann_len = items[i].ann_len;
+		world_must(&c->sim->w, t->revision > 0);
+		if (t->revision > c->revision)
+			c->revision = t->revision;
+	}
+	return 0;
+}
+
+static int store_new_epoch(void *self, const uint8_t epoch[LM_EPOCH_LEN], struct lm_error *err)
+{
+	struct coordinator *c = self;
+
+	(void)err;
+	memcpy(c->epoch, epoch, LM_EPOCH_LEN);
+	return 0;
+}
+
+/* ----------------------------------------------------------- operations -- */
+
+void coordinator_output(struct link *l)
+{
+	struct sim *s = l->site->sim;
+	const uint8_t *data;
+	size_t len;
+
+	while (l->conn != NULL && (data = lm_coord_conn_output(l->conn, &len)) != NULL && len > 0) {
+		tcp_send(l, false, CHUNK_DATA, data, len);
+		lm_coord_conn_sent(l->conn, s->w.now, len);
+	}
+}
+
+static void op_output(void *user, void *conn_user)
+{
+	(void)user;
+	coordinator_output(conn_user); /* before accept has returned: at_server does it */
+}
+
+static void op_close(void *user, void *conn_user, const uint8_t *last, size_t len)
+{
+	struct coordinator *c = user;
+	struct link *l = conn_user;
+
+	l->conn = NULL;
+	if (len > 0 && !c->killed)
+		tcp_send(l, false, CHUNK_DATA, last, len);
+	tcp_send(l, false, CHUNK_CLOSED, NULL, 0);
+}
+
+static void op_random(void *user, void *out, size_t len)
+{
+	world_random_bytes(&((struct coordinator *)user)->sim->w, out, len);
+}
+
+/* ------------------------------------------------------------------ life -- */
+
+void coordinator_init(struct coordinator *c, struct sim *s, unsigned number)
+{
+	uint8_t seed[32];
+
+	c->sim = s;
+	c->number = number;
+	world_random_bytes(&s->w, seed, sizeof(seed));
+	world_random_bytes(&s->w, c->epoch, sizeof(c->epoch));
+	c->id = lm_identity_from_seed(seed);
+	world_must(&s->w, c->id != NULL);
+	c->store = (struct lm_coord_store){
+	    .self = c, .load = store_load, .commit = store_commit, .new_epoch = store_new_epoch};
+}
+
+void coordinator_start(struct coordinator *c)
+{
+	static const struct lm_coord_server_ops ops = {
+	    .output = op_output, .close = op_close, .random = op_random};
+	struct lm_coord_server_config cfg = {.id = c->id, .store = &c->store};
+	struct lm_error err;
+
+	cfg.authorities = c->sim->sites[0].node->authorities;
+	lm_coord_limits_default(&cfg.limits);
+	c->server = lm_coord_server_new(&cfg, &ops, c, coordinator_now(c), &err);
+	if (c->server == NULL)
+		world_fail(&c->sim->w, "coordinator: %s", err.text);
+}
+
+void coordinator_stop(struct coordinator *c)
+{
+	c->killed = true;
+	lm_coord_server_free(c->server);
+	c->server = NULL;
+	c->killed = false;
+}
+
+void coordinator_free(struct coordinator *c)
+{
+	if (c->server != NULL)
+		coordinator_stop(c);
+	for (size_t i = 0; i < c->n_items; i++) {
+		free(c->items[i].cert);
+		free(c->items[i].ann);
+	}
+	free(c->items);
+	lm_identity_free(c->id);
+}

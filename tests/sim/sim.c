@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sites: a node with its directory on disk and its links to the coordinators, as lib/control ties
+ * them together. */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CLIENT_NOW(t) (world_now(&(t)->sim->w, (t)->node).mono)
+
+/* ---------------------------------------------------- link's operations -- */
+
+static void op_connect(void *user)
+{
+	link_open(user);
+}
+
+static void op_close(void *user)
+{
+	link_close(user);
+}
+
+static void pull(struct link *l)
+{
+	const uint8_t *data;
+	size_t len;
+
+	while ((data = lm_coord_client_output(l->client, &len)) != NULL && len > 0) {
+		tcp_send(l, true, CHUNK_DATA, data, len);
+		lm_coord_client_sent(l->client, len);
+	}
+}
+
+static void op_output(void *user)
+{
+	pull(user);
+}
+
+static void op_random(void *user, void *out, size_t len)
+{
+	world_random_bytes(&((struct link *)user)->site->sim->w, out, len);
+}
+
+static void op_record(void *user, const uint8_t *cert, size_t cert_len, const uint8_t *ann,
+		      size_t ann_len)
+{
+	struct link *l = user;
+	struct site *t = l->site;
+
+	if (lm_mesh_record(t->node->mesh, world_now(&t->sim->w, t->node), cert, cert_len, ann,
+			   ann_len) == LM_TRUSTED &&
+	    lm_directory_put(t->directory, l->source, cert, cert_len, ann, ann_len) != 0)
+		world_fail(&t->sim->w, "the directory did not take a good record");
+}
+
+static void op_removed(void *user, const uint8_t node[LM_KEY_LEN])
+{
+	struct link *l = user;
+	struct site *t = l->site;
+
+	if (lm_directory_unlist(t->directory, l->source, node))
+		lm_mesh_record_removed(t->node->mesh, world_now(&t->sim->w, t->node), node);
+}
+
+static void op_revocation(void *user, const uint8_t *data, size_t len)
+{
+	struct link *l = user;
+	struct site *t = l->site;
+
+	if (lm_mesh_revocation(t->node->mesh, world_now(&t->sim->w, t->node), data, len) ==
+		LM_TRUSTED &&
+	    lm_directory_put_revocation(t->directory, data, len) != 0)
+		world_fail(&t->sim->w, "the directory did not take a good list");
+}
+
+static void op_resync(void *user)
+{
+	struct link *l = user;
+
+	lm_directory_resync(l->site->directory, l->source);
+}
+
+static void gone(void *user, const uint8_t node[LM_KEY_LEN])
+{
+	struct site *t = user;
+
+	lm_mesh_record_removed(t->node->mesh, world_now(&t->sim->w, t->node), node);
+}
+
+static void op_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t revision)
+{
+	struct link *l = user;
+
+	lm_directory_synced(l->site->directory, l->source, epoch, revision, gone, l->site);
+}
+
+static const struct lm_coord_client_ops client_ops = {
+    .connect = op_connect,
+    .close = op_close,
+    .output = op_output,
+    .random = op_random,
+    .record = op_record,
+    .removed = op_removed,
+    .revocation = op_revocation,
+    .resync = op_resync,
+    .synced = op_synced,
+};
+
+static void start_link(struct site *t, unsigned coord)
+{
+	struct link *l = &t->links[coord];
+	struct lm_coord_client_config cfg = {.id = t->node->id,
+					     .cert = t->node->cert,
+					     .cert_len = t->node->cert_len,
+					     .name = "coordinator"};
+	struct lm_error err;
+
+	l->site = t;
+	l->coord = coord;
+	l->source = lm_directory_source(t->directory, t->sim->coords[coord].id->ed_public);
+	world_must(&t->sim->w, l->source >= 0);
+	memcpy(cfg.mesh, t->node->cert_body.mesh, sizeof(cfg.mesh));
+	memcpy(cfg.server_key, t->sim->coords[coord].id->ed_public, LM_KEY_LEN);
+	lm_directory_position(t->directory, l->source, cfg.epoch, &cfg.revision);
+	l->client = lm_coord_client_new(&cfg, &client_ops, l, &err);
+	if (l->client == NULL)
+		world_fail(&t->sim->w, "client: %s", err.text);
+}
+
+/* ----------------------------------------------------------------- sites -- */
+
+static void publish(struct site *t)
+{
+	t->publish = false;
+	for (unsigned i = 0; i < SIM_COORDS; i++)
+		if (t->links[i].client != NULL &&
+		    lm_coord_client_publish(t->links[i].client, CLIENT_NOW(t), t->node->ann,
+					    t->node->ann_len) != 0)
+			world_fail(&t->sim->w, "own announcement cannot be published");
+}
+
+static void announced(struct node *n)
+{
+	((struct site *)n->user)->publish = true;
+}
+
+static void from_disk(void *user, const struct lm_directory_record *r)
+{
+	struct site *t = user;
+
+	(void)lm_mesh_record(t->node->mesh, world_now(&t->sim->w, t->node), r->cert, r->cert_len,
+			     r->ann, r->ann_len);
+}
+
+static void list_from_disk(void *user, const uint8_t *data, size_t len)
+{
+	struct site *t = user;
+
+	(void)lm_mesh_revocation(t->node->mesh, world_now(&t->sim->w, t->node), data, len);
+}
+
+void site_start(struct site *t)
+{
+	struct lm_error err;
+
+	t->directory = lm_directory_new(WORLD_NODES);
+	world_must(&t->sim->w, t->directory != NULL);
+	if (t->disk != NULL && lm_directory_decode(t->directory, t->disk, t->disk_len, &err) != 0)
+		world_fail(&t->sim->w, "directory on disk: %s", err.text);
+	t->saved_version = lm_directory_version(t->directory);
+	t->node->user = t;
+	t->node->announced = announced;
+	node_start(t->node);
+	lm_directory_each_revocation(t->directory, list_from_disk, t);
+	lm_directory_each(t->directory, from_disk, t);
+	for (unsigned i = 0; i < SIM_COORDS; i++)
+		start_link(t, i);
+	publish(t);
+}
+
+static void save(struct site *t)
+{
+	if (lm_directory_version(t->directory) == t->saved_version)
+		return;
+	free(t->disk);
+	t->disk = NULL;
+	if (lm_directory_encode(t->directory, &t->disk, &t->disk_len) != 0)
+		world_fail(&t->sim->w, "the directory cannot be saved");
+	t->saved_version = lm_directory_version(t->directory);
+}
+
+void site_stop(struct site *t, bool polite)
+{
+	for (unsigned i = 0; i < SIM_COORDS; i++) {
+		struct link *l = &t->links[i];
+
+		lm_coord_client_free(l->client);
+		l->client = NULL;
+		link_close(l);
+	}
+	node_stop(t->node, polite);
+	lm_directory_free(t->directory);
+	t->directory = NULL;
+}
+
+/* ----------------------------------------------------- on the same clock -- */
+
+static lm_time client_due(const struct site *t, unsigned i)
+{
+	lm_time due = lm_coord_client_next(t->links[i].client);
+
+	return due == LM_TIME_NEVER ? due : due + t->node->started - LM_SEC;
+}
+
+static lm_time actor_next(struct world *w)
+{
+	struct sim *s = LM_CONTAINER_OF(w, struct sim, w);
+	lm_time next = tcp_next(s);
+
+	for (unsigned i = 0; i < SIM_COORDS; i++) {
+		lm_time due = s->coords[i].server != NULL
+				  ? lm_coord_server_next(s->coords[i].server)
+				  : LM_TIME_NEVER;
+
+		next = due < next ? due : next;
+	}
+	for (unsigned i = 0; i < s->n_sites; i++) {
+		if (s->sites[i].node->mesh == NULL)
+			continue;
+		if (s->sites[i].publish)
+			return w->now;
+		for (unsigned j = 0; j < SIM_COORDS; j++) {
+			lm_time due = client_due(&s->sites[i], j);
+
+			next = due < next ? due : next;
+		}
+	}
+	return next;
+}
+
+static void actor_run(struct world *w)
+{
+	struct sim *s = LM_CONTAINER_OF(w, struct sim, w);
+
+	tcp_run(s);
+	for (unsigned i = 0; i < SIM_COORDS; i++) {
+		struct coordinator *c = &s->coords[i];
+
+		if (c->server != NULL && lm_coord_server_next(c->server) <= w->now)
+			lm_coord_server_tick(c->server, coordinator_now(c));
+	}
+	for (unsigned i = 0; i < s->n_sites; i++) {
+		struct site *t = &s->sites[i];
+
+		if (t->node->mesh == NULL)
+			continue;
+		if (t->publish)
+			publish(t);
+		for (unsigned j = 0; j < SIM_COORDS; j++)
+			if (client_due(t, j) <= w->now)
+				lm_coord_client_tick(t->links[j].client, CLIENT_NOW(t));
+		save(t);
+	}
+}
+
+void sim_init(struct sim *s, uint64_t seed, unsigned n_sites)
+{
+	world_init(&s->w, seed);
+	s->w.what = "lm_sim";
+	s->last = &s->first;
+	s->n_sites = n_sites;
+	for (unsigned i = 0; i < n_sites; i++) {
+		s->sites[i].sim = s;
+		s->sites[i].node = world_node(&s->w);
+	}
+	for (unsigned i = 0; i < SIM_COORDS; i++)
+		coordinator_init(&s->coords[i], s, i);
+	s->w.actor_next = actor_next;
+	s->w.actor_run = actor_run;
+}
+
+void sim_free(struct sim *s)
+{
+	for (unsigned i = 0; i < s->n_sites; i++) {
+		if (s->sites[i].node->mesh != NULL)
+			site_stop(&s->sites[i], false);
+		free(s->sites[i].disk);
+	}
+	for (unsigned i = 0; i < SIM_COORDS; i++)
+		coordinator_free(&s->coords[i]);
+	while (s->first != NULL) {
+		struct chunk *c = s->first;
+
+		s->first = c->next;
+		free(c);
+	}
+	world_free(&s->w);
+}
