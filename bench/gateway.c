@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The gateway benchmark: the data plane as lanemeshd starts it, its worker lent out between two
+ * bursts. A receive callback of the port that the traffic comes from runs on the worker's own
+ * thread. It lets bursts pass while the gateway is measured, and otherwise keeps the thread for a
+ * slice of the two things that the gateway is compared with:
+ *
+ *   floor    the same ports and packets through a loop that only receives and transmits
+ *   cipher   intel-ipsec-mb's direct calls on payloads of the same sizes
+ *
+ * So all three share core, thread, buffers and caches, and follow each other within milliseconds.
+ *
+ * Inbound, the port's packets repeat, which a replay window refuses. At the start of each lap the
+ * callback sets the windows back: every packet is checked, opened, committed and accepted, as new
+ * numbers are. The bytes behind the ICV are the worker's own affair.
+ */
+#include "raw.h"
+#include "site.h"
+#include "slice.h"
+
+#include "worker_internal.h"
+
+#include <getopt.h>
+#include <rte_ethdev.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WARM_UP_SLICES 3
+
+struct lender {
+	struct site *site;
+	struct raw_cipher *raw;
+	unsigned rounds, ms, round;
+	uint16_t from, to; /* DPDK's numbers of the ports */
+	bool nested, only_gateway;
+	enum { LEND_WAIT, LEND_RUN, LEND_DONE } state; /* main stores RUN; the worker DONE */
+	struct bench_slice gateway;
+	double *result[3];
+};
+static const char *const series[3] = {"gateway_ns", "floor_ns", "cipher_ns"};
+
+static void windows_back(struct site *s)
+{
+	for (uint32_t p = 0; p < s->cfg.peers; p++) {
+		struct lm_replay *r =
+		    &lm_sa_table_get(s->dp->sas, SITE_SPI(p))->sa[0].replay;
+
+		memset(r->bits, 0, (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
+		r->top = 0;
+	}
+}
+
+/* Bursts are always full and a lap is a whole number of them: a lap begins with a burst. */
+static void note_lap(struct site *s, struct rte_mbuf *first)
+{
+	const uint8_t *esp = rte_pktmbuf_mtod(first, const uint8_t *) + 42;
+	const uint32_t start[2] = {htobe32(SITE_SPI(0)), htobe32(1)};
+
+	if (s->cfg.inbound && memcmp(esp, start, sizeof(start)) == 0)
+		windows_back(s);
+}
+
+static double floor_slice(struct lender *l)
+{
+	struct bench_slice s = bench_begin(l->ms);
+
+	l->nested = true;
+	while (!bench_over(&s)) {
+		struct rte_mbuf *pkts[LM_BURST];
+		uint16_t n = rte_eth_rx_burst(l->from, 0, pkts, LM_BURST);
+		uint16_t sent = rte_eth_tx_burst(l->to, 0, pkts, n);
+
+		rte_pktmbuf_free_bulk(pkts + sent, n - sent);
+		s.done += n;
+	}
+	l->nested = false;
+	return bench_end(&s);
+}
+
+static double cipher_slice(struct lender *l)
+{
+	struct bench_slice s = bench_begin(l->ms);
+
+	while (!bench_over(&s)) {
+		raw_burst(l->raw, !l->site->cfg.inbound);
+		s.done += LM_BURST;
+	}
+	return bench_end(&s);
+}
+
+/* Ends the gateway's slice, has the others', begins the next round. */
+static void next_round(struct lender *l)
+{
+	if (l->gateway.done > 0 && ++l->round > WARM_UP_SLICES) {
+		unsigned r = l->round - WARM_UP_SLICES - 1;
+
+		l->result[0][r] = bench_end(&l->gateway);
+		if (!l->only_gateway) {
+			l->result[1][r] = floor_slice(l);
+			l->result[2][r] = cipher_slice(l);
+		}
+		if (r + 1 == l->rounds) {
+			__atomic_store_n(&l->state, LEND_DONE, __ATOMIC_RELEASE);
+			return;
+		}
+	}
+	l->gateway = bench_begin(l->ms);
+}
+
+static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n, uint16_t max,
+		     void *user)
+{
+	struct lender *l = user;
+
+	(void)port, (void)queue, (void)max;
+	if (__atomic_load_n(&l->state, __ATOMIC_ACQUIRE) != LEND_RUN) {
+		rte_pktmbuf_free_bulk(pkts, n);
+		return 0;
+	}
+	if (n > 0)
+		note_lap(l->site, pkts[0]);
+	if (l->nested)
+		return n;
+	if (bench_over(&l->gateway)) {
+		/* Its numbers will not be new any more when the other slices are over. */
+		rte_pktmbuf_free_bulk(pkts, n);
+		next_round(l);
+		return 0;
+	}
+	l->gateway.done += n;
+	return n;
+}
+
+/* What came in went out, every packet of it; else the figures would be of something else. */
+static void check(const struct site *s, const struct lm_counters *before)
+{
+	struct lm_counters c;
+	bool in = s->cfg.inbound;
+	uint64_t offered, sent;
+
+	lm_dp_counters(s->dp, 0, &c);
+	for (unsigned i = 0; i < LM_CTR_COUNT; i++) {
+		const struct lm_ctr_info *info = lm_ctr_info(i);
+
+		c.v[i] -= before->v[i];
+		if (info->kind == LM_CTR_DROP && c.v[i] > 0) {
+			fprintf(stderr, "bench: %llu packets dropped: %s\n",
+				(unsigned long long)c.v[i], info->name);
+			exit(1);
+		}
+	}
+	offered = c.v[in ? LM_C_WAN_RX_PACKETS : LM_C_LAN_RX_PACKETS];
+	sent = c.v[in ? LM_C_LAN_TX_PACKETS : LM_C_WAN_TX_PACKETS];
+	if (offered != sent || offered == 0) {
+		fprintf(stderr, "bench: %llu packets in, %llu out\n", (unsigned long long)offered,
+			(unsigned long long)sent);
+		exit(1);
+	}
+}
+
+static void ignore_punt(void *user, const struct lm_punt *p)
+{
+	(void)user, (void)p;
+}
+
+static void run(struct lender *l, const char *name)
+{
+	struct site *s = l->site;
+	struct timespec ts = {.tv_nsec = 20000000};
+	const struct rte_eth_rxtx_callback *cb;
+	struct lm_counters before;
+
+	for (unsigned i = 0; i < 3; i++)
+		l->result[i] = calloc(l->rounds, sizeof(double));
+	l->raw = raw_new(s->len, s->cfg.packets);
+	l->from = s->dp->port[s->cfg.inbound ? s->wan : s->lan].id;
+	l->to = s->dp->port[s->cfg.inbound ? s->lan : s->wan].id;
+	cb = rte_eth_add_rx_callback(l->from, 0, lend, l);
+	if (l->raw == NULL || cb == NULL)
+		exit(1);
+	site_open(s);
+	lm_dp_counters(s->dp, 0, &before);
+	__atomic_store_n(&l->state, LEND_RUN, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&l->state, __ATOMIC_ACQUIRE) != LEND_DONE) {
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+		while (lm_dp_poll(s->dp, 64, ignore_punt, NULL) > 0)
+			;
+	}
+	lm_dp_quiesce(s->dp);
+	check(s, &before);
+	for (unsigned r = 0; r < l->rounds; r++)
+		for (unsigned i = 0; i < (l->only_gateway ? 1 : 3); i++)
+			bench_print(name, series[i], r, l->result[i][r]);
+	for (unsigned i = 0; i < 3; i++)
+		free(l->result[i]);
+	raw_free(l->raw);
+	fprintf(stderr, "%s\n", lm_dp_aead(s->dp));
+}
+
+static unsigned number(const char *text, unsigned least, unsigned most)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (*end != '\0' || v < least || v > most) {
+		fprintf(stderr, "bench: %s is not %u..%u\n", text, least, most);
+		exit(2);
+	}
+	return (unsigned)v;
+}
+
+int main(int argc, char **argv)
+{
+	struct site_config cfg = {.size = 64, .peers = 16, .routes = 16, .packets = 1536};
+	struct site site;
+	struct lender l = {.site = &site, .rounds = 100, .ms = 5};
+	char name[64] = "gateway";
+	int o;
+
+	while ((o = getopt(argc, argv, "in:s:p:r:l:c:m:t:gH")) != -1) {
+		switch (o) {
+		case 'i':
+			cfg.inbound = true;
+			break;
+		case 'n':
+			snprintf(name, sizeof(name), "%s", optarg);
+			break;
+		case 's':
+			cfg.size = number(optarg, 0, 1400);
+			break;
+		case 'p':
+			cfg.peers = number(optarg, 1, 16384);
+			break;
+		case 'r':
+			cfg.routes = number(optarg, 1, 2000000);
+			break;
+		case 'l':
+			cfg.packets = number(optarg, LM_BURST, 1 << 20) / LM_BURST * LM_BURST;
+			break;
+		case 'c':
+			cfg.cpu = (int)number(optarg, 0, 4095);
+			break;
+		case 'm':
+			l.ms = number(optarg, 1, 1000);
+			break;
+		case 't':
+			l.rounds = number(optarg, 1, 100000);
+			break;
+		case 'g':
+			l.only_gateway = true;
+			break;
+		case 'H':
+			cfg.hugepages = true;
+			break;
+		default:
+			fprintf(stderr, "usage: bench-gateway [-i] [-n name] [-s size] [-p peers] [-r routes]"
+					" [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
+			return 2;
+		}
+	}
+	site_start(&site, &cfg);
+	run(&l, name);
+	site_stop(&site);
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The raw cipher: intel-ipsec-mb's direct AES-256-GCM calls and nothing else. */
+#ifndef BENCH_RAW_H
+#define BENCH_RAW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct raw_cipher;
+
+/* len: bytes that each packet of a burst encrypts, in turn. NULL when out of memory. */
+struct raw_cipher *raw_new(const uint16_t *len, unsigned n);
+void raw_free(struct raw_cipher *r);
+/* Seals or opens one burst of 64 packets in place. */
+void raw_burst(struct raw_cipher *r, bool seal);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A site with many peers, and the traffic through it, for the gateway benchmark.
+ *
+ * We are 10.0.0.0/16, LAN host 10.0.0.2, WAN address 192.0.2.1. Peer p is the /24 number p from
+ * 10.64.0.0 on, behind a WAN address of its own. Beyond one prefix for each peer, prefixes from
+ * 32.0.0.0 on are dealt to the peers in turn until there are `routes`. Packet i of the traffic
+ * goes to, or comes from, peer i mod peers, and any of that peer's prefixes.
+ */
+#ifndef BENCH_SITE_H
+#define BENCH_SITE_H
+
+#include <lanemesh/worker.h>
+
+struct site_config {
+	bool inbound;  /* WAN to LAN */
+	unsigned size; /* bytes of the inner packets; 0 = IMIX */
+	uint32_t peers, routes;
+	uint32_t packets; /* before they repeat */
+	int cpu;	  /* of the worker */
+	bool hugepages;
+};
+
+struct site {
+	struct site_config cfg;
+	struct lm_dp *dp;
+	uint16_t lan, wan; /* numbers of the ports in dp */
+	uint16_t *len;	   /* inner length of packet i */
+	struct lm_aead *aead;
+	void *keys; /* far ends', expanded */
+	struct lm_esp_key *raw_keys;
+	struct lm_sa_out *far; /* inbound: what the peers seal with */
+	uint64_t frame_bytes;
+};
+
+/* Starts a data plane with one worker that receives the traffic again and again from an in-memory
+ * port and sends into a port that throws away; until site_open it drops them. Tells on stderr why it cannot, and exits. */
+void site_start(struct site *s, const struct site_config *cfg);
+void site_stop(struct site *s);
+/* Sets routes and addresses, so that packets pass from now on. */
+void site_open(struct site *s);
+
+#define SITE_SPI(peer) (LM_SPI_MIN + 64u * ((peer) + 1))
+
+/* ------------------------------------------------------------ traffic.c -- */
+
+struct lm_prefix site_prefix(uint32_t n, uint32_t peers);
+/* A pcap file in memory (fd) with the frames that the site receives; sets s->len. */
+int site_traffic(struct site *s);
+
+#endif
