@@ -35,15 +35,15 @@ struct lender {
 	bool nested, only_gateway;
 	enum { LEND_WAIT, LEND_RUN, LEND_DONE } state; /* main stores RUN; the worker DONE */
 	struct bench_slice gateway;
+	struct lm_replay **window; /* of each peer */
 	double *result[3];
 };
 static const char *const series[3] = {"gateway_ns", "floor_ns", "cipher_ns"};
 
-static void windows_back(struct site *s)
+static void windows_back(struct lender *l)
 {
-	for (uint32_t p = 0; p < s->cfg.peers; p++) {
-		struct lm_replay *r =
-		    &lm_sa_table_get(s->dp->sas, SITE_SPI(p))->sa[0].replay;
+	for (uint32_t p = 0; p < l->site->cfg.peers; p++) {
+		struct lm_replay *r = l->window[p];
 
 		memset(r->bits, 0, (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
 		r->top = 0;
@@ -51,13 +51,13 @@ static void windows_back(struct site *s)
 }
 
 /* Bursts are always full and a lap is a whole number of them: a lap begins with a burst. */
-static void note_lap(struct site *s, struct rte_mbuf *first)
+static void note_lap(struct lender *l, struct rte_mbuf *first)
 {
 	const uint8_t *esp = rte_pktmbuf_mtod(first, const uint8_t *) + 42;
 	const uint32_t start[2] = {htobe32(SITE_SPI(0)), htobe32(1)};
 
-	if (s->cfg.inbound && memcmp(esp, start, sizeof(start)) == 0)
-		windows_back(s);
+	if (l->site->cfg.inbound && memcmp(esp, start, sizeof(start)) == 0)
+		windows_back(l);
 }
 
 static double floor_slice(struct lender *l)
@@ -83,7 +83,7 @@ static double cipher_slice(struct lender *l)
 
 	while (!bench_over(&s)) {
 		raw_burst(l->raw, !l->site->cfg.inbound);
-		s.done += LM_BURST;
+		s.done += RAW_BURST;
 	}
 	return bench_end(&s);
 }
@@ -107,8 +107,8 @@ static void next_round(struct lender *l)
 	l->gateway = bench_begin(l->ms);
 }
 
-static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n, uint16_t max,
-		     void *user)
+static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n,
+		     uint16_t max, void *user)
 {
 	struct lender *l = user;
 
@@ -118,7 +118,7 @@ static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint
 		return 0;
 	}
 	if (n > 0)
-		note_lap(l->site, pkts[0]);
+		note_lap(l, pkts[0]);
 	if (l->nested)
 		return n;
 	if (bench_over(&l->gateway)) {
@@ -179,6 +179,9 @@ static void run(struct lender *l, const char *name)
 	if (l->raw == NULL || cb == NULL)
 		exit(1);
 	site_open(s);
+	l->window = calloc(s->cfg.peers, sizeof(l->window[0]));
+	for (uint32_t p = 0; p < s->cfg.peers; p++)
+		l->window[p] = &lm_sa_table_get(s->dp->sas, SITE_SPI(p))->sa[0].replay;
 	lm_dp_counters(s->dp, 0, &before);
 	__atomic_store_n(&l->state, LEND_RUN, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&l->state, __ATOMIC_ACQUIRE) != LEND_DONE) {
@@ -193,6 +196,7 @@ static void run(struct lender *l, const char *name)
 			bench_print(name, series[i], r, l->result[i][r]);
 	for (unsigned i = 0; i < 3; i++)
 		free(l->result[i]);
+	free(l->window);
 	raw_free(l->raw);
 	fprintf(stderr, "%s\n", lm_dp_aead(s->dp));
 }
@@ -211,7 +215,7 @@ static unsigned number(const char *text, unsigned least, unsigned most)
 
 int main(int argc, char **argv)
 {
-	struct site_config cfg = {.size = 64, .peers = 16, .routes = 16, .packets = 1536};
+	struct site_config cfg = {.size = 64, .peers = 16, .routes = 16, .packets = 192};
 	struct site site;
 	struct lender l = {.site = &site, .rounds = 100, .ms = 5};
 	char name[64] = "gateway";
@@ -253,8 +257,10 @@ int main(int argc, char **argv)
 			cfg.hugepages = true;
 			break;
 		default:
-			fprintf(stderr, "usage: bench-gateway [-i] [-n name] [-s size] [-p peers] [-r routes]"
-					" [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
+			fprintf(
+			    stderr,
+			    "usage: bench-gateway [-i] [-n name] [-s size] [-p peers] [-r routes]"
+			    " [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
 			return 2;
 		}
 	}

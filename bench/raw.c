@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BURST	 64
 #define TAG_LEN	 16
 #define ESP_HEAD 8
 #define ROOM	 2048
@@ -16,7 +15,7 @@ struct raw_cipher {
 	const uint16_t *len;
 	unsigned n, at;
 	uint64_t number;
-	uint8_t data[BURST][ROOM];
+	uint8_t data[RAW_BURST][ROOM];
 };
 
 struct raw_cipher *raw_new(const uint16_t *len, unsigned n)
@@ -54,7 +53,7 @@ void raw_burst(struct raw_cipher *r, bool seal)
 	struct gcm_context_data ctx;
 	uint8_t iv[12] = {0}, tag[TAG_LEN];
 
-	for (unsigned i = 0; i < BURST; i++) {
+	for (unsigned i = 0; i < RAW_BURST; i++) {
 		uint8_t *p = r->data[i], *body = p + ESP_HEAD;
 		uint16_t len = r->len[r->at];
 
@@ -63,10 +62,10 @@ void raw_burst(struct raw_cipher *r, bool seal)
 		r->number++;
 		memcpy(iv + 4, &r->number, 8);
 		if (seal)
-			IMB_AES256_GCM_ENC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD, tag,
-					   TAG_LEN);
+			IMB_AES256_GCM_ENC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD,
+					   tag, TAG_LEN);
 		else
-			IMB_AES256_GCM_DEC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD, tag,
-					   TAG_LEN);
+			IMB_AES256_GCM_DEC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD,
+					   tag, TAG_LEN);
 	}
 }

@@ -11,7 +11,8 @@ struct raw_cipher;
 /* len: bytes that each packet of a burst encrypts, in turn. NULL when out of memory. */
 struct raw_cipher *raw_new(const uint16_t *len, unsigned n);
 void raw_free(struct raw_cipher *r);
-/* Seals or opens one burst of 64 packets in place. */
+#define RAW_BURST 64
+/* Seals or opens one burst of packets in place. */
 void raw_burst(struct raw_cipher *r, bool seal);
 
 #endif

@@ -44,12 +44,14 @@ static void make_keys(struct site *s)
 	if (s->raw_keys == NULL || s->far == NULL || s->keys == NULL)
 		must(-ENOMEM, "keys");
 	for (uint32_t p = 0; p < peers; p++) {
-		struct lm_aead_key *key = (struct lm_aead_key *)((char *)s->keys + p * key_stride(s));
+		struct lm_aead_key *key =
+		    (struct lm_aead_key *)((char *)s->keys + p * key_stride(s));
 
 		memcpy(s->raw_keys[p].key, &p, sizeof(p));
 		memcpy(s->raw_keys[p].salt, &p, sizeof(p));
 		lm_aead_key_init(s->aead, key, s->raw_keys[p].key);
-		lm_sa_out_init(&s->far[p], key, s->raw_keys[p].salt, SITE_SPI(p), LM_ESP_HARD_LIMIT);
+		lm_sa_out_init(&s->far[p], key, s->raw_keys[p].salt, SITE_SPI(p),
+			       LM_ESP_HARD_LIMIT);
 	}
 }
 
@@ -109,10 +111,11 @@ static void add_peer(struct site *s, uint32_t p)
 {
 	struct lm_outer outer;
 	const struct lm_mac us = {{2, 0, 0, 0, 0, 3}}, gateway = {{2, 0, 0, 0, 0, 1}};
-	const struct lm_endpoint from = {.ip = lm_ip4((const uint8_t[]){192, 0, 2, 1}), .port = 4500};
+	const struct lm_endpoint from = {.ip = lm_ip4((const uint8_t[]){192, 0, 2, 1}),
+					 .port = 4500};
 	const struct lm_endpoint to = {
-	    .ip = lm_ip4((const uint8_t[]){198, 51, (uint8_t)(100 + (p >> 8)),
-					   (uint8_t)(1 + p % 250)}),
+	    .ip = lm_ip4(
+		(const uint8_t[]){198, 51, (uint8_t)(100 + (p >> 8)), (uint8_t)(1 + p % 250)}),
 	    .port = 4500,
 	};
 	struct lm_prefix carries[2] = {site_prefix(p, s->cfg.peers)};

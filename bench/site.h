@@ -34,13 +34,15 @@ struct site {
 };
 
 /* Starts a data plane with one worker that receives the traffic again and again from an in-memory
- * port and sends into a port that throws away; until site_open it drops them. Tells on stderr why it cannot, and exits. */
+ * port and sends into a port that throws away; until site_open it drops them. Tells on stderr why
+ * it cannot, and exits. */
 void site_start(struct site *s, const struct site_config *cfg);
 void site_stop(struct site *s);
 /* Sets routes and addresses, so that packets pass from now on. */
 void site_open(struct site *s);
 
-#define SITE_SPI(peer) (LM_SPI_MIN + 64u * ((peer) + 1))
+/* SPI blocks as the mesh draws them: no order. An odd factor, so all differ. */
+#define SITE_SPI(peer) (LM_SPI_MIN | ((peer) + 1) * 0x2c1b3c6du << 6)
 
 /* ------------------------------------------------------------ traffic.c -- */
 

@@ -30,16 +30,13 @@ static void ip4(uint8_t *p, unsigned len, const uint8_t src[4], const uint8_t ds
 	struct lm_ip4_hdr *ip = (struct lm_ip4_hdr *)p;
 	struct lm_udp_hdr *udp = (struct lm_udp_hdr *)(p + IP4_LEN);
 
-	*ip = (struct lm_ip4_hdr){.ver_ihl = 0x45,
-				  .len = htobe16((uint16_t)len),
-				  .ttl = 64,
-				  .proto = LM_PROTO_UDP};
+	*ip = (struct lm_ip4_hdr){
+	    .ver_ihl = 0x45, .len = htobe16((uint16_t)len), .ttl = 64, .proto = LM_PROTO_UDP};
 	memcpy(ip->src, src, 4);
 	memcpy(ip->dst, dst, 4);
 	ip->csum = lm_csum_finish(lm_csum_add(0, ip, IP4_LEN));
-	*udp = (struct lm_udp_hdr){.src = htobe16(5000),
-				   .dst = htobe16(5001),
-				   .len = htobe16((uint16_t)(len - IP4_LEN))};
+	*udp = (struct lm_udp_hdr){
+	    .src = htobe16(5000), .dst = htobe16(5001), .len = htobe16((uint16_t)(len - IP4_LEN))};
 }
 
 /* The inner packet number i. Deterministic, so that runs are alike. */
@@ -78,7 +75,8 @@ static struct lm_outer outer_of(uint32_t peer, const struct lm_mac *mac)
 	return o;
 }
 
-/* Makes frame i in buf, which has room on both sides of the packet; returns where and its length. */
+/* Makes frame i in buf, which has room on both sides of the packet; returns where and its length.
+ */
 static uint8_t *frame(struct site *s, uint32_t i, const struct lm_mac *mac, uint8_t *buf,
 		      unsigned *len)
 {
@@ -103,7 +101,8 @@ static uint8_t *frame(struct site *s, uint32_t i, const struct lm_mac *mac, uint
 		tx.data -= ETH_LEN;
 		tx.len += (uint32_t)ETH_LEN;
 		eth = (struct lm_eth_hdr *)tx.data;
-		*eth = (struct lm_eth_hdr){.src = {2, 0, 0, 0, 0, 2}, .type = htobe16(LM_ETHERTYPE_IP4)};
+		*eth = (struct lm_eth_hdr){.src = {2, 0, 0, 0, 0, 2},
+					   .type = htobe16(LM_ETHERTYPE_IP4)};
 		memcpy(eth->dst, mac->b, sizeof(eth->dst));
 	}
 	*len = tx.len;
