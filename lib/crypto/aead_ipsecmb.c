@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <intel-ipsec-mb.h>
-#include <sodium.h>
 #include <stdio.h>
 
 #define TAG_LEN 16
@@ -96,6 +95,16 @@ static void seal_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 	}
 }
 
+/* In constant time, and without a call: 64-byte packets feel it. */
+static inline bool tag_equal(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, TAG_LEN);
+	memcpy(y, b, TAG_LEN);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
 static unsigned open_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n)
 {
 	IMB_MGR *mgr = a->state;
@@ -107,7 +116,7 @@ static unsigned open_burst(struct lm_aead *a, struct lm_aead_op *ops, unsigned n
 		prefetch_next(op, end);
 		IMB_AES256_GCM_DEC(mgr, &op->key->gcm, &ctx, op->dst, op->src, op->len, op->iv,
 				   op->aad, op->aad_len, tag, TAG_LEN);
-		op->ok = crypto_verify_16(tag, op->tag) == 0; /* constant time */
+		op->ok = tag_equal(tag, op->tag);
 		failed += !op->ok;
 	}
 	return failed;

@@ -21,6 +21,13 @@
 
 _Static_assert(sizeof(struct lm_esp_tx) <= 64, "a descriptor fits a cache line");
 
+/* A sum of up to four 16-bit words, complemented. */
+static inline uint16_t csum_of_few(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t) ~(sum + (sum >> 16));
+}
+
 /* UDP checksum zero: RFC 3948 section 2.1. */
 static inline void write_outer4(uint8_t *frame, const struct lm_outer *outer, uint32_t udp_len,
 				uint16_t id, uint8_t tos)
@@ -33,7 +40,7 @@ static inline void write_outer4(uint8_t *frame, const struct lm_outer *outer, ui
 	ip->tos = tos;
 	ip->len = len_be;
 	ip->id = id;
-	ip->csum = lm_csum_finish(outer->csum0 + len_be + id + htons(tos));
+	ip->csum = csum_of_few(outer->csum0 + len_be + id + htons(tos));
 	udp->len = htons((uint16_t)udp_len);
 }
 
@@ -119,14 +126,16 @@ unsigned lm_esp_seal(struct lm_aead *aead, struct lm_esp_tx *pkts, unsigned n)
 {
 	struct lm_aead_op ops[LM_ESP_BURST];
 	unsigned good = 0;
+	bool ip6 = false;
 
 	assert(n <= LM_ESP_BURST);
 	for (unsigned i = 0; i < n; i++) {
 		pkts[i].status = prepare(&pkts[i], &ops[good]);
 		good += pkts[i].status == LM_ESP_OK;
+		ip6 |= pkts[i].outer->ip6;
 	}
 	lm_aead_seal(aead, ops, good);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; ip6 && i < n; i++)
 		if (pkts[i].status == LM_ESP_OK && pkts[i].outer->ip6)
 			checksum_udp6(pkts[i].data, pkts[i].outer);
 	return good;

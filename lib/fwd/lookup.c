@@ -21,21 +21,27 @@ static inline uint32_t target_of(uint32_t e, uint32_t zero)
 static void chunk4(const struct lm_lpm *t, uint32_t zero, const uint32_t *dst, uint32_t *adj,
 		   unsigned n)
 {
+	const uint32_t *root = t->root;
+	uint8_t deeper[CHUNK];
+	unsigned left = 0;
+
 	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch(&t->root[dst[i] >> 8]);
+		__builtin_prefetch(&root[dst[i] >> 8]);
 	for (unsigned i = 0; i < n; i++) {
-		uint32_t e = lm_lpm_load(&t->root[dst[i] >> 8]);
+		uint32_t e = lm_lpm_load(&root[dst[i] >> 8]);
 
-		if (e & LM_LPM_EXT)
+		if (e & LM_LPM_EXT) {
 			__builtin_prefetch(group_entry(t, e, (uint8_t)dst[i]));
-		adj[i] = e;
+			deeper[left++] = (uint8_t)i;
+			adj[i] = e;
+		} else {
+			adj[i] = target_of(e, zero);
+		}
 	}
-	for (unsigned i = 0; i < n; i++) {
-		uint32_t e = adj[i];
+	for (unsigned k = 0; k < left; k++) {
+		unsigned i = deeper[k];
 
-		if (e & LM_LPM_EXT)
-			e = lm_lpm_load(group_entry(t, e, (uint8_t)dst[i]));
-		adj[i] = target_of(e, zero);
+		adj[i] = target_of(lm_lpm_load(group_entry(t, adj[i], (uint8_t)dst[i])), zero);
 	}
 }
 

@@ -37,9 +37,11 @@ static void add4(struct lm_srccheck *c, const struct lm_prefix *p)
 	for (; i > 0 && c->len4[i - 1] < p->len; i--) {
 		c->len4[i] = c->len4[i - 1];
 		c->net4[i] = c->net4[i - 1];
+		c->mask4[i] = c->mask4[i - 1];
 	}
 	c->len4[i] = p->len;
 	c->net4[i] = be32(p->ip.b);
+	c->mask4[i] = mask32(p->len);
 }
 
 static void add6(struct lm_srccheck *c, const struct lm_prefix *p)
@@ -92,15 +94,19 @@ static bool special6(uint64_t hi, uint64_t lo)
 	return hi >> 56 == 0xff || hi >> 54 == 0x3fa;
 }
 
-/* `length` of the list's best prefix that covers the source, against the route that covers it. */
-static bool judge(const struct lm_srccheck *c, const struct lm_adj *owner, unsigned length,
-		  unsigned route_length)
+/* The list has a prefix that covers the source. Then routes that lead to the one who sent it need
+ * no look at their length, which costs a lookup. */
+static inline bool leads_there(const struct lm_srccheck *c, const struct lm_adj *owner)
 {
-	if (length >= route_length)
-		return true;
-	if (c->peer == UINT32_MAX)
-		return owner->kind != LM_ROUTE_PEER;
-	return false;
+	return c->peer == UINT32_MAX && owner->kind != LM_ROUTE_PEER;
+}
+
+/* How long is the route that covers the address? */
+static __attribute__((noinline)) unsigned depth4(const struct lm_fwd *f, uint32_t src)
+{
+	const uint8_t b[4] = {src >> 24, src >> 16, src >> 8, src};
+
+	return LM_LPM_DEPTH(lm_lpm_find(&f->lpm4, b));
 }
 
 bool lm_srccheck4(const struct lm_srccheck *c, const struct lm_fwd *f, uint32_t src, uint32_t adj)
@@ -112,10 +118,8 @@ bool lm_srccheck4(const struct lm_srccheck *c, const struct lm_fwd *f, uint32_t 
 	if (owner->kind == LM_ROUTE_PEER && owner->peer == c->peer)
 		return true;
 	for (unsigned i = 0; i < c->n4; i++) {
-		uint8_t b[4] = {src >> 24, src >> 16, src >> 8, src};
-
-		if (((src ^ c->net4[i]) & mask32(c->len4[i])) == 0)
-			return judge(c, owner, c->len4[i], LM_LPM_DEPTH(lm_lpm_find(&f->lpm4, b)));
+		if (((src ^ c->net4[i]) & c->mask4[i]) == 0)
+			return leads_there(c, owner) || c->len4[i] >= depth4(f, src);
 	}
 	return false;
 }
@@ -135,7 +139,8 @@ bool lm_srccheck6(const struct lm_srccheck *c, const struct lm_fwd *f, const uin
 
 		if (((hi ^ c->net6[i][0]) & mask64(len)) == 0 &&
 		    ((lo ^ c->net6[i][1]) & mask64(len > 64 ? len - 64 : 0)) == 0)
-			return judge(c, owner, len, LM_LPM_DEPTH(lm_lpm_find(&f->lpm6, src)));
+			return leads_there(c, owner) ||
+			       len >= LM_LPM_DEPTH(lm_lpm_find(&f->lpm6, src));
 	}
 	return false;
 }

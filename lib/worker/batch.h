@@ -8,38 +8,34 @@
 
 static inline void lm_batch_reset(struct lm_batch *b)
 {
-	b->n = b->n4 = b->n6 = 0;
+	b->n = b->n6 = 0;
 }
 
-/* ip: the checked IP packet, which is m's data from now on. Returns the packet's place. */
-static inline unsigned lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, const uint8_t *ip)
+/* ip: the checked IP packet, which is m's data from now on. */
+static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, const uint8_t *ip)
 {
 	unsigned i = b->n++;
 
 	b->m[i] = m;
-	if (lm_is_ip4(ip)) {
-		b->dst4[b->n4] = lm_be32(ip + 16);
-		b->src4[b->n4] = lm_be32(ip + 12);
-		b->at4[b->n4++] = (uint8_t)i;
+	if (likely(lm_is_ip4(ip))) {
+		b->dst4[i] = lm_be32(ip + 16);
+		b->src4[i] = lm_be32(ip + 12);
 	} else {
+		/* Looked up in vain: cheaper than two lists for a burst of one family. */
+		b->dst4[i] = b->src4[i] = 0;
 		b->dst6[b->n6] = ip + 24;
 		b->src6[b->n6] = ip + 8;
 		b->at6[b->n6++] = (uint8_t)i;
 	}
-	return i;
 }
 
 static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
 {
 	uint32_t dst[LM_BURST], src[LM_BURST];
 
-	if (b->n4 > 0) {
-		lm_fwd_lookup4(f, b->dst4, dst, b->n4);
-		lm_fwd_lookup4(f, b->src4, src, b->n4);
-		for (unsigned k = 0; k < b->n4; k++) {
-			b->dst[b->at4[k]] = dst[k];
-			b->src[b->at4[k]] = src[k];
-		}
+	if (likely(b->n6 < b->n)) {
+		lm_fwd_lookup4(f, b->dst4, b->dst, b->n);
+		lm_fwd_lookup4(f, b->src4, b->src, b->n);
 	}
 	if (b->n6 > 0) {
 		lm_fwd_lookup6(f, b->dst6, dst, b->n6);
@@ -55,10 +51,10 @@ static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
 static inline bool lm_source_ok(const struct lm_srccheck *c, const struct lm_fwd *f,
 				const uint8_t *ip, uint32_t src)
 {
-	if (c == NULL)
+	if (unlikely(c == NULL))
 		return false;
-	return lm_is_ip4(ip) ? lm_srccheck4(c, f, lm_be32(ip + 12), src)
-			     : lm_srccheck6(c, f, ip + 8, src);
+	return likely(lm_is_ip4(ip)) ? lm_srccheck4(c, f, lm_be32(ip + 12), src)
+				     : lm_srccheck6(c, f, ip + 8, src);
 }
 
 #endif

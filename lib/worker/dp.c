@@ -171,6 +171,8 @@ static int create_worker(struct lm_dp *dp, unsigned index, const char *aead, str
 	dp->worker[index] = w;
 	w->dp = dp;
 	w->index = index;
+	for (unsigned lane = index; lane < LM_LANES_MAX; lane += n)
+		w->lanes |= UINT64_C(1) << lane;
 	w->cpu = dp->eal.cpu[index];
 	w->aead = lm_aead_new(aead, err);
 	if (w->aead == NULL)

@@ -23,6 +23,14 @@ static inline uint32_t lm_be32(const void *p)
 	return be32toh(v);
 }
 
+static inline uint32_t lm_word(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, 4);
+	return v;
+}
+
 /* Total length of the IPv4 packet in `have` bytes, 0 when its header is wrong (RFC 1812 section
  * 5.2.2: version, lengths, checksum). */
 static inline unsigned lm_ip4_total(const uint8_t *p, unsigned have)
@@ -36,17 +44,14 @@ static inline unsigned lm_ip4_total(const uint8_t *p, unsigned have)
 	total = lm_be16(p + 2);
 	if (ihl < sizeof(struct lm_ip4_hdr) || total < ihl || total > have)
 		return 0;
-	for (unsigned i = 0; i < ihl; i += 4) {
-		uint32_t word;
-
-		memcpy(&word, p + i, 4);
-		sum += word;
-	}
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff ? total : 0;
+	/* The fixed part without a loop; options are rare. */
+	for (unsigned i = 0; i < sizeof(struct lm_ip4_hdr); i += 4)
+		sum += lm_word(p + i);
+	for (unsigned i = sizeof(struct lm_ip4_hdr); i < ihl; i += 4)
+		sum += lm_word(p + i);
+	/* In ones' complement arithmetic 2^16 is 1, and a sum that is not 0 is minus 0 when 0xffff
+	 * divides it. By a constant: no division. */
+	return sum % 0xffff == 0 ? total : 0;
 }
 
 static inline unsigned lm_ip6_total(const uint8_t *p, unsigned have)
@@ -57,6 +62,12 @@ static inline unsigned lm_ip6_total(const uint8_t *p, unsigned have)
 		return 0;
 	total = (unsigned)sizeof(struct lm_ip6_hdr) + lm_be16(p + 4);
 	return total <= have ? total : 0;
+}
+
+/* Addresses, without a call of memcmp. */
+static inline bool lm_mac_equal(const uint8_t *a, const uint8_t *b)
+{
+	return lm_word(a) == lm_word(b) && lm_be16(a + 4) == lm_be16(b + 4);
 }
 
 static inline bool lm_is_ip4(const uint8_t *p)
@@ -118,10 +129,24 @@ static inline void lm_ip4_patch(uint8_t *p, unsigned off, uint16_t word)
 	memcpy(p + off, &be, 2);
 }
 
+/* RFC 1624 equation 3 again, of which little is left: ~m + m' is a constant. In memory's byte order
+ * (RFC 1071 section 2B). The TTL is not 0. */
+static inline void lm_ip4_dec_ttl(uint8_t *p)
+{
+	uint32_t sum;
+	uint16_t csum;
+
+	memcpy(&csum, p + 10, 2);
+	sum = (uint32_t)(uint16_t)~csum + 0xffff - htobe16(0x100);
+	csum = (uint16_t) ~((sum & 0xffff) + (sum >> 16));
+	memcpy(p + 10, &csum, 2);
+	p[8]--;
+}
+
 static inline void lm_ip_dec_ttl(uint8_t *p)
 {
 	if (lm_is_ip4(p))
-		lm_ip4_patch(p, 8, (uint16_t)(lm_be16(p + 8) - 0x100));
+		lm_ip4_dec_ttl(p);
 	else
 		p[7]--;
 }

@@ -67,7 +67,7 @@ static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
 		return false;
 	}
 	group = frame[0] & 1;
-	if (!group && memcmp(frame, w->dp->port[port].mac.b, 6) != 0) {
+	if (!group && !lm_mac_equal(frame, w->dp->port[port].mac.b)) {
 		lm_drop(w, m, LM_C_LAN_NOT_FOR_US);
 		return false;
 	}
@@ -152,18 +152,22 @@ static bool to_peer(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint
 	struct lm_sas_out *out = lm_rcu_load(&slot->out);
 	const struct lm_path_out *path = lm_rcu_load(&slot->path);
 	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	bool ip4 = lm_is_ip4(ip);
 
-	if (out == NULL || path == NULL) {
+	if (unlikely(out == NULL || path == NULL)) {
 		lm_drop(w, m, LM_C_NO_SESSION);
 		return false;
 	}
-	if (m->data_len > path->inner_mtu) {
+	if (unlikely(m->data_len > path->inner_mtu)) {
 		too_big(w, port, m, path->inner_mtu);
 		return false;
 	}
-	if (ip[lm_is_ip4(ip) ? 9 : 6] != LM_PROTO_UDP)
+	if (ip[ip4 ? 9 : 6] != LM_PROTO_UDP)
 		lm_mss_clamp(ip, m->data_len, path->inner_mtu);
-	lm_ip_dec_ttl(ip);
+	if (likely(ip4))
+		lm_ip4_dec_ttl(ip);
+	else
+		ip[7]--;
 	*d = (struct lm_esp_tx){
 	    .sa = &out->sa[w->index],
 	    .outer = &path->outer,
@@ -171,8 +175,11 @@ static bool to_peer(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint
 	    .len = m->data_len,
 	    .headroom = rte_pktmbuf_headroom(m),
 	    .tailroom = rte_pktmbuf_tailroom(m),
-	    .next = lm_is_ip4(ip) ? LM_PROTO_IP4 : LM_PROTO_IP6,
-	    .tos = lm_ip_tos(ip), /* DSCP: RFC 2983 uniform; ECN: RFC 6040 section 4.1 normal */
+	    .next = ip4 ? LM_PROTO_IP4 : LM_PROTO_IP6,
+	    .tos =
+		likely(ip4)
+		    ? ip[1]
+		    : lm_ip_tos(ip), /* DSCP: RFC 2983 uniform; ECN: RFC 6040 section 4.1 normal */
 	};
 	return true;
 }

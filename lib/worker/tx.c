@@ -13,14 +13,15 @@ static void count_sent(struct lm_worker *w, const struct lm_dp_port *p, unsigned
 	lm_count(&w->counters, lan ? LM_C_LAN_TX_BYTES : LM_C_WAN_TX_BYTES, bytes);
 }
 
-static void flush(struct lm_worker *w, uint16_t port)
+void lm_tx_burst(struct lm_worker *w, uint16_t port)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
 	struct lm_tx *tx = &w->tx[port];
 	unsigned n = tx->n, sent;
-	uint64_t bytes = 0;
+	uint64_t bytes = tx->bytes;
 
 	tx->n = 0;
+	tx->bytes = 0;
 	if (w->index >= p->queues) {
 		unsigned owner = lm_port_owner_of(p->queues, w->index);
 
@@ -28,8 +29,6 @@ static void flush(struct lm_worker *w, uint16_t port)
 			lm_hand_over(w, owner, tx->m[i], LM_HAND_TX, port);
 		return;
 	}
-	for (unsigned i = 0; i < n; i++)
-		bytes += tx->m[i]->pkt_len;
 	sent = rte_eth_tx_burst(p->id, (uint16_t)w->index, tx->m, (uint16_t)n);
 	for (unsigned i = sent; i < n; i++) {
 		bytes -= tx->m[i]->pkt_len;
@@ -38,20 +37,11 @@ static void flush(struct lm_worker *w, uint16_t port)
 	count_sent(w, p, sent, bytes);
 }
 
-void lm_tx(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
-{
-	struct lm_tx *tx = &w->tx[port];
-
-	tx->m[tx->n++] = m;
-	if (tx->n == LM_BURST)
-		flush(w, port);
-}
-
 void lm_tx_flush(struct lm_worker *w)
 {
 	for (uint16_t port = 0; port < w->dp->n_ports; port++)
 		if (w->tx[port].n > 0)
-			flush(w, port);
+			lm_tx_burst(w, port);
 }
 
 void lm_tx_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m)

@@ -20,15 +20,6 @@
 #define EPHEMERAL    1024
 #define HOPBYHOP     0
 
-bool lm_is_own(const struct lm_addresses *own, unsigned family, const uint8_t *address)
-{
-	for (unsigned i = 0; own != NULL && i < own->n; i++)
-		if (own->ips[i].family == family &&
-		    memcmp(own->ips[i].b, address, family == 4 ? 4 : 16) == 0)
-			return true;
-	return false;
-}
-
 static bool listed(const uint16_t *ports, unsigned n, uint16_t port)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -88,7 +79,7 @@ bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, 
 	if (ip[9] == LM_PROTO_UDP && len >= sizeof(struct lm_udp_hdr) &&
 	    lm_be16(l4) == PORT_DHCP_S && lm_be16(l4 + 2) == PORT_DHCP_C)
 		return true;
-	if (!lm_is_own(own, 4, ip + 16))
+	if (!lm_is_own4(own, ip + 16))
 		return false;
 	switch (ip[9]) {
 	case LM_PROTO_ICMP:
@@ -117,11 +108,11 @@ bool lm_wan_filter6(const struct lm_dp_port *p, const struct lm_addresses *own, 
 		len -= 8;
 	}
 	if (proto == LM_PROTO_ICMP6)
-		return (on_link || lm_is_own(own, 6, dst)) && icmp6(l4, len);
+		return (on_link || lm_is_own6(own, dst)) && icmp6(l4, len);
 	if (proto == LM_PROTO_UDP && lm_ip6_link_local(dst))
 		return len >= sizeof(struct lm_udp_hdr) && lm_be16(l4) == PORT_DHCP6_S &&
 		       lm_be16(l4 + 2) == PORT_DHCP6_C;
-	if (!lm_is_own(own, 6, dst))
+	if (!lm_is_own6(own, dst))
 		return false;
 	if (proto == LM_PROTO_TCP)
 		return tcp(p, l4, len);

@@ -63,7 +63,7 @@ static bool take_udp(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uin
 	const struct lm_addresses *own = lm_rcu_load(&w->dp->port[port].addresses);
 	unsigned udp_len;
 
-	if (!lm_is_own(own, ip4 ? 4 : 6, ip + (ip4 ? 16 : 24))) {
+	if (!(ip4 ? lm_is_own4(own, ip + 16) : lm_is_own6(own, ip + 24))) {
 		lm_drop(w, m, LM_C_WAN_NOT_FOR_US);
 		return false;
 	}
@@ -92,7 +92,7 @@ static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, s
 		lm_drop(w, m, LM_C_WAN_MALFORMED);
 		return false;
 	}
-	mine = memcmp(frame, p->mac.b, 6) == 0;
+	mine = lm_mac_equal(frame, p->mac.b);
 	type = lm_be16(frame + 12);
 	if (!mine && (frame[0] & 1) == 0) {
 		lm_drop(w, m, LM_C_WAN_NOT_FOR_US);
@@ -167,17 +167,16 @@ static bool take_esp(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port
 {
 	uint32_t spi = lm_be32(d->payload), lane = spi & LM_SPI_LANE_MASK;
 	struct lm_session_in *s = lm_sa_table_get(sas, spi);
-	unsigned owner = lane % w->dp->n_workers;
 
 	if (s == NULL || lane >= s->lanes) {
 		lm_drop(w, m, LM_C_ESP_UNKNOWN_SPI);
 		return false;
 	}
-	if (owner != w->index) {
+	if (unlikely((w->lanes >> lane & 1) == 0)) {
 		if (handed) /* cannot be: the lane alone decides */
 			lm_drop(w, m, LM_C_ESP_UNKNOWN_SPI);
 		else
-			lm_hand_over(w, owner, m, LM_HAND_ESP, port);
+			lm_hand_over(w, lane % w->dp->n_workers, m, LM_HAND_ESP, port);
 		return false;
 	}
 	*rx = (struct lm_esp_rx){.sa = &s->sa[lane], .data = d->payload, .len = d->len};

@@ -32,6 +32,22 @@ struct lm_addresses {
 	struct lm_ip ips[];
 };
 
+static inline bool lm_is_own4(const struct lm_addresses *own, const uint8_t *address)
+{
+	for (unsigned i = 0; own != NULL && i < own->n; i++)
+		if (own->ips[i].family == 4 && memcmp(own->ips[i].b, address, 4) == 0)
+			return true;
+	return false;
+}
+
+static inline bool lm_is_own6(const struct lm_addresses *own, const uint8_t *address)
+{
+	for (unsigned i = 0; own != NULL && i < own->n; i++)
+		if (own->ips[i].family == 6 && memcmp(own->ips[i].b, address, 16) == 0)
+			return true;
+	return false;
+}
+
 /* How packets reach a peer. Constant once published. */
 struct lm_path_out {
 	struct lm_outer outer;
@@ -131,6 +147,7 @@ struct lm_dp_port {
 
 struct lm_tx {
 	uint16_t n;
+	uint32_t bytes;
 	struct rte_mbuf *m[LM_BURST];
 };
 
@@ -141,13 +158,13 @@ struct lm_hand_out {
 
 /* Decrypted or LAN packets on their way through the route lookup; m's data is the IP packet. */
 struct lm_batch {
-	unsigned n, n4, n6;
+	unsigned n, n6;
 	struct rte_mbuf *m[LM_BURST];
-	struct lm_sa_in *sa[LM_BURST];	       /* from a peer */
-	uint8_t outer_tos[LM_BURST];	       /* from a peer */
-	uint32_t dst[LM_BURST], src[LM_BURST]; /* after the lookup: next hops */
-	uint8_t at4[LM_BURST], at6[LM_BURST];
-	uint32_t dst4[LM_BURST], src4[LM_BURST];
+	struct lm_sa_in *sa[LM_BURST];		 /* from a peer */
+	uint8_t outer_tos[LM_BURST];		 /* from a peer */
+	uint32_t dst[LM_BURST], src[LM_BURST];	 /* after the lookup: next hops */
+	uint32_t dst4[LM_BURST], src4[LM_BURST]; /* 0 for IPv6, whose places are: */
+	uint8_t at6[LM_BURST];
 	const uint8_t *dst6[LM_BURST], *src6[LM_BURST];
 };
 
@@ -155,6 +172,7 @@ struct lm_batch {
 struct lm_worker {
 	struct lm_dp *dp; /* const */
 	unsigned index;	  /* const */
+	uint64_t lanes;	  /* const: bit j: lane j belongs to this worker */
 	int cpu;	  /* const; -1: any */
 	struct lm_aead *aead;
 	struct rte_ring *handover; /* const; many workers in, this one out */
@@ -229,10 +247,18 @@ bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, 
 		    unsigned len);
 bool lm_wan_filter6(const struct lm_dp_port *p, const struct lm_addresses *own, const uint8_t *ip,
 		    unsigned len);
-bool lm_is_own(const struct lm_addresses *own, unsigned family, const uint8_t *address);
 
+void lm_tx_burst(struct lm_worker *w, uint16_t port);
 /* Sends a frame: at the latest when the loop ends. */
-void lm_tx(struct lm_worker *w, uint16_t port, struct rte_mbuf *m);
+static inline void lm_tx(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
+{
+	struct lm_tx *tx = &w->tx[port];
+
+	tx->bytes += m->pkt_len;
+	tx->m[tx->n++] = m;
+	if (unlikely(tx->n == LM_BURST))
+		lm_tx_burst(w, port);
+}
 void lm_tx_flush(struct lm_worker *w);
 /* Puts an Ethernet header before the IP packet and sends it to the neighbour. */
 void lm_tx_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m);
