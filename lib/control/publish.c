@@ -87,7 +87,8 @@ static void set_routes(struct lm_control *c, uint32_t peer, struct lm_peer_slot 
 	for (unsigned i = 0; i < n; i++)
 		if (!listed(s->prefixes, s->n_prefixes, &prefixes[i]))
 			(void)lm_rib_put(c->rib, &prefixes[i], LM_RIB_PEER, peer, &r);
-	memcpy(s->prefixes, prefixes, n * sizeof(*prefixes));
+	if (n > 0)
+		memcpy(s->prefixes, prefixes, n * sizeof(*prefixes));
 	s->n_prefixes = (uint8_t)n;
 }
 

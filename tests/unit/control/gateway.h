@@ -46,7 +46,10 @@ void gateway_until(struct gateway *g, bool (*cond)(struct gateway *g, const void
 		   const void *arg, const char *what);
 /* Runs the loop until nothing is left to do for the moment. */
 void gateway_idle(struct gateway *g);
-#define UNTIL(g, cond, arg) gateway_until(g, cond, arg, #cond " " #arg)
+#define LINE_TEXT_(n) #n
+#define LINE_TEXT(n)  LINE_TEXT_(n)
+#define UNTIL(g, cond, arg)                                                                        \
+	gateway_until(g, cond, arg, #cond " " #arg ", line " LINE_TEXT(__LINE__))
 
 /* A peer in the directory: its number. It is at 192.0.2.`n`:4500 and carries prefix. */
 uint32_t gateway_peer(struct gateway *g, unsigned n, const char *prefix_text);
