@@ -135,20 +135,20 @@ static void report(struct run *r, struct node *n, struct lm_reader *in)
 
 static void moved(struct run *r, struct node *n, struct lm_reader *in)
 {
-	struct lm_endpoint from = {.ip = {.family = 4}};
+	struct lm_path from = {.remote.ip.family = 4};
 	uint8_t which = lm_r_u8(in);
 
-	lm_r_copy(in, from.ip.b, 4);
-	from.port = lm_r_u16(in);
+	lm_r_copy(in, from.remote.ip.b, 4);
+	from.remote.port = lm_r_u16(in);
+	from.port = which & 1;
 	for (unsigned i = 0; i < NODE_SAS; i++)
 		if (n->sas[i].used && which-- == 0)
-			lm_mesh_moved(n->mesh, world_now(&r->w, n), n->sas[i].spi_base, which & 1,
-				      &from);
+			lm_mesh_moved(n->mesh, world_now(&r->w, n), n->sas[i].spi_base, &from);
 }
 
 static void raw(struct run *r, struct node *n, struct lm_reader *in)
 {
-	struct lm_endpoint from = r->w.nodes[(n->number + 1) % NODES]->wan[0];
+	struct lm_path from = {.remote = r->w.nodes[(n->number + 1) % NODES]->wan[0]};
 	size_t len = lm_r_u8(in);
 	const uint8_t *data = lm_r_bytes(in, len);
 	uint8_t msg[260] = {0};
@@ -156,7 +156,7 @@ static void raw(struct run *r, struct node *n, struct lm_reader *in)
 	if (data == NULL)
 		return;
 	memcpy(msg + 4, data, len);
-	lm_mesh_datagram(n->mesh, world_now(&r->w, n), 0, &from, msg, len + 4);
+	lm_mesh_datagram(n->mesh, world_now(&r->w, n), &from, msg, len + 4);
 }
 
 static void instruction(struct run *r, struct lm_reader *in)
