@@ -159,45 +159,6 @@ static int take_lock(struct lm_control *c, struct lm_error *err)
 	return 0;
 }
 
-static int load_own_cert(struct lm_control *c, struct lm_error *err)
-{
-	struct lm_cert cert;
-	size_t body;
-	const char *path = c->cfg->certificate;
-	enum lm_verdict v;
-	int rc = lm_armor_read(path, LM_LABEL_CERT, NULL, &c->cert, &c->cert_len, err);
-
-	if (rc != 0)
-		return rc;
-	if (lm_cert_decode(c->cert, c->cert_len, &cert, &body) == 0)
-		/* The authority's word that this moment has passed (FAULTS row 16: 1970 at boot).
-		 */
-		c->wall_floor = cert.not_before;
-	v = lm_cert_check(c->cert, c->cert_len, &c->authorities, NULL, lm_control_now(c).wall,
-			  &cert);
-	if (v != LM_TRUSTED)
-		return lm_error_set(err, EKEYREJECTED,
-				    "%s: %s; have the authority sign a new one (lanemesh sign), or "
-				    "mend mesh and authorities in the config",
-				    path, lm_verdict_text(v));
-	if (memcmp(cert.node, c->id->ed_public, LM_KEY_LEN) != 0)
-		return lm_error_set(err, EKEYREJECTED,
-				    "%s: is the certificate of another key than %s; `lanemesh "
-				    "inspect` shows both",
-				    path, c->cfg->identity);
-	return 0;
-}
-
-void lm_control_raise_floor(void *user, const uint8_t *data, size_t len)
-{
-	struct lm_control *c = user;
-	struct lm_revocation list;
-	size_t body;
-
-	if (lm_revocation_decode(data, len, &list, &body) == 0 && list.issued > c->wall_floor)
-		c->wall_floor = list.issued;
-}
-
 static void start_dp_config(const struct lm_control *c, struct lm_dp_config *dc,
 			    struct lm_dp_port_config ports[LM_CONFIG_PORTS_MAX],
 			    int cpus[LM_CONFIG_WORKERS_MAX])
@@ -249,33 +210,6 @@ static int start_dp(struct lm_control *c, struct lm_error *err)
 	return lm_dp_create(&dc, &c->dp, err);
 }
 
-static int read_psk(const char *path, uint8_t out[32], struct lm_error *err)
-{
-	struct stat st;
-	uint8_t *data;
-	size_t len;
-	int rc;
-
-	if (path[0] == '\0')
-		return 0;
-	if (stat(path, &st) == 0 && (st.st_mode & 077) != 0)
-		return lm_error_set(err, EPERM, "%s: others may read this secret; chmod 600 it",
-				    path);
-	rc = lm_file_read(path, 128, &data, &len, err);
-	if (rc != 0)
-		return rc;
-	if (len == 65 && data[64] == '\n')
-		data[64] = '\0';
-	rc = lm_unhex((char *)data, out, 32);
-	explicit_bzero(data, len);
-	free(data);
-	return rc == 0 ? 0
-		       : lm_error_set(err, EINVAL,
-				      "%s:1: not a pre-shared key; write 64 hex "
-				      "digits, e.g. from `openssl rand -hex 32`",
-				      path);
-}
-
 static int start_mesh(struct lm_control *c, struct lm_error *err)
 {
 	const struct lm_config *cfg = c->cfg;
@@ -293,7 +227,7 @@ static int start_mesh(struct lm_control *c, struct lm_error *err)
 	    .timers = lm_mesh_timers_default(),
 	    .log = &c->log,
 	};
-	int rc = read_psk(cfg->psk_file, mc.psk, err);
+	int rc = lm_own_psk(cfg->psk_file, mc.psk, err);
 
 	if (rc != 0)
 		return rc;
@@ -303,22 +237,6 @@ static int start_mesh(struct lm_control *c, struct lm_error *err)
 	c->mesh = lm_mesh_new(&mc, &lm_control_mesh_ops, c, lm_control_now(c), err);
 	explicit_bzero(mc.psk, sizeof(mc.psk));
 	return c->mesh == NULL ? -EINVAL : 0;
-}
-
-/* What this site may send: the certificate says so. */
-static int publish_own(struct lm_control *c, struct lm_error *err)
-{
-	const struct lm_cert *own = lm_mesh_own_cert(c->mesh);
-	struct lm_prefix p[LM_DP_PREFIXES_MAX];
-	unsigned n = 0;
-	int rc;
-
-	for (unsigned i = 0; i < own->n_prefixes; i++)
-		p[n++] = own->prefixes[i];
-	for (unsigned i = 0; i < own->n_overlays; i++)
-		p[n++] = lm_prefix_of(&own->overlays[i], lm_ip_bits(&own->overlays[i]));
-	rc = lm_dp_own_set(c->dp, p, n);
-	return rc == 0 ? 0 : lm_error_set(err, -rc, "no memory for own prefixes");
 }
 
 static void learn_record(void *user, const struct lm_directory_record *r)
@@ -444,13 +362,13 @@ static int start(struct lm_control *c, struct lm_error *err)
 
 	if ((rc = take_lock(c, err)) != 0 ||
 	    (rc = lm_identity_load(c->cfg->identity, LM_LABEL_KEY, &c->id, err)) != 0 ||
-	    (rc = load_own_cert(c, err)) != 0 || (rc = lm_state_load(c, err)) != 0)
+	    (rc = lm_own_cert_load(c, err)) != 0 || (rc = lm_state_load(c, err)) != 0)
 		return rc;
 	lm_directory_each_revocation(c->directory, lm_control_raise_floor, c);
 	lm_directory_keep_issuers(c->directory, &c->authorities);
 	/* The certificate is judged before anything is opened. */
 	if ((rc = start_mesh(c, err)) != 0 || (rc = start_dp(c, err)) != 0 ||
-	    (rc = publish_own(c, err)) != 0 ||
+	    (rc = lm_own_publish(c, err)) != 0 ||
 	    (rc = lm_nl_open(&lm_control_nl_events, c, &c->nl, err)) != 0)
 		return rc;
 	c->rib = lm_rib_new(c->dp, &c->log, export_route, c);

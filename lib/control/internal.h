@@ -131,6 +131,14 @@ struct lm_control {
 /* control.c: time, and what follows a call into the mesh */
 struct lm_now lm_control_now(const struct lm_control *c);
 void lm_control_rearm(struct lm_control *c);
+
+/* own.c */
+/* Reads and judges the certificate; the key is loaded already. */
+int lm_own_cert_load(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
+/* The pre-shared key in a file; path "" leaves out as it is. */
+int lm_own_psk(const char *path, uint8_t out[32], struct lm_error *err) LM_MUST_CHECK;
+/* What this site may send: the certificate says so. */
+int lm_own_publish(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
 /* The authority has dated this revocation list: the wall clock is not before it. */
 void lm_control_raise_floor(void *c, const uint8_t *list, size_t len);
 

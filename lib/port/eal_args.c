@@ -136,10 +136,15 @@ int lm_eal_args_build(const struct lm_eal_config *cfg, const int *allowed, unsig
 	/* Several primaries on one host need a prefix each. Not --in-memory: it would exclude
 	 * --no-huge (legacy memory in 22.11) and secondary processes such as dpdk-dumpcap. */
 	arg(args, "--file-prefix=lanemesh-%s", cfg->instance);
-	arg(args, "-m");
-	arg(args, "%u", out->memory_mb);
-	if (!hugepages)
+	if (hugepages) {
+		/* Taken as it is needed: the kernel clears every huge page, and doing so for all
+		 * of the limit would cost seconds at the start of a virtual machine. */
+		arg(args, "--socket-limit=%u", out->memory_mb);
+	} else {
+		arg(args, "-m");
+		arg(args, "%u", out->memory_mb);
 		arg(args, "--no-huge");
+	}
 	if (!out->pci) {
 		arg(args, "--no-pci");
 		arg(args, "--iova-mode=va");

@@ -23,19 +23,22 @@ static int fail(const struct lm_port *p, int rc, struct lm_error *err, const cha
 			    p->driver[0] != '\0' ? p->driver : "no driver", what, strerror(-rc));
 }
 
-/* Two ports of a config on one device would close it under each other. */
-static int own(struct lm_port *p, struct lm_error *err)
+/*
+ * Two ports of a config on one device would close it under each other. Not ethdev's
+ * ownership: owned ports are invisible to DPDK's own tools (telemetry, dumpcap).
+ */
+static int take_found(struct lm_port *p, struct lm_error *err)
 {
-	struct rte_eth_dev_owner owner = {0};
+	struct rte_eth_dev_info info;
+	int rc = rte_eth_dev_info_get(p->id, &info);
 
-	if (rte_eth_dev_owner_new(&p->owner) < 0)
-		return lm_error_set(err, ENOMEM, "port %s: too many ports", p->name);
-	owner.id = p->owner;
-	snprintf(owner.name, sizeof(owner.name), "%s", p->name);
-	if (rte_eth_dev_owner_set(p->id, &owner) == 0)
-		return 0;
-	p->owner = 0;
-	return lm_error_set(err, EEXIST, "port %s: another port has the same device", p->name);
+	if (rc < 0)
+		return fail(p, rc, err, "no information");
+	if (info.nb_rx_queues != 0) /* configured, so in use */
+		return lm_error_set(err, EEXIST, "port %s: another port has the same device",
+				    p->name);
+	p->attached = true;
+	return 0;
 }
 
 /* Plugs the device in, unless EAL found it at start (PCI), and finds its port number. */
@@ -61,7 +64,7 @@ static int attach(struct lm_port *p, const struct lm_port_config *cfg, struct lm
 				    p->name, cfg->device);
 	/* EAL has found PCI devices when it started. */
 	if (rte_eth_dev_get_port_by_name(name, &p->id) == 0)
-		return own(p, err);
+		return take_found(p, err);
 	rc = rte_dev_probe(devargs);
 	if (rc < 0)
 		return lm_error_set(err, -rc,
@@ -73,7 +76,8 @@ static int attach(struct lm_port *p, const struct lm_port_config *cfg, struct lm
 	if (rc < 0)
 		return lm_error_set(err, ENODEV, "port %s: device %s is no network port", p->name,
 				    name);
-	return own(p, err);
+	p->attached = true;
+	return 0;
 }
 
 static void describe(struct lm_port *p, const struct rte_eth_dev_info *info)
@@ -225,9 +229,8 @@ void lm_port_close(struct lm_port *p)
 
 	if (p == NULL)
 		return;
-	if (p->owner != 0 && rte_eth_dev_info_get(p->id, &info) == 0) {
+	if (p->attached && rte_eth_dev_info_get(p->id, &info) == 0) {
 		(void)rte_eth_dev_stop(p->id);
-		(void)rte_eth_dev_owner_unset(p->id, p->owner);
 		(void)rte_eth_dev_close(p->id);
 		(void)rte_dev_remove(info.device);
 	}

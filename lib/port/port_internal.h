@@ -11,7 +11,7 @@
 
 struct lm_port {
 	uint16_t id, queues, mtu;
-	uint64_t owner;	   /* DPDK's mark that the device is in use; 0 = not ours */
+	bool attached;	   /* the device is ours to close */
 	unsigned if_index; /* of the kernel interface under a software device, or 0 */
 	bool hardware;
 	struct lm_mac mac;

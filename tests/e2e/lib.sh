@@ -29,7 +29,7 @@ export PYTHONPATH=$e2e_dir PYTHONDONTWRITEBYTECODE=1
 e2e_end()
 {
 	local status=$? log
-	trap '' INT TERM
+	trap '' INT TERM PIPE
 	set +e
 	if [ $status != 0 ] && [ $status != 77 ]; then
 		for log in "$lab_run"/*.log; do

@@ -124,7 +124,7 @@ static void arguments(void **state)
 	assert_int_equal(lm_eal_args_build(&cfg, allowed, 4, true, &eal, &args, &err), 0);
 	join(&args, text, sizeof(text));
 	assert_string_equal(text, "--lcores=0@(0-2,5),1@(0-2,5) --main-lcore=0 "
-				  "--file-prefix=lanemesh-gw1 -m 64 -a 03:00.0,x=y");
+				  "--file-prefix=lanemesh-gw1 --socket-limit=64 -a 03:00.0,x=y");
 	assert_true(eal.pci);
 	assert_int_equal(eal.cpu[0], -1);
 	lm_eal_args_free(&args);

@@ -287,7 +287,8 @@ static void refusals(void **state)
 	p = open_port(e, "first", "net_af_packet0,iface=e1", 1500, 1);
 	cfg.device = "net_af_packet0,iface=e1";
 	assert_int_equal(lm_port_open(&cfg, &q, &err), -EEXIST);
-	pass_frames("e0", p, p, "e0", 1514); /* the first one lives on */
+	pass_frames("e0", p, p, "e0", 1514);		/* the first one lives on */
+	assert_int_equal(rte_eth_dev_count_avail(), 1); /* and DPDK's tools see it */
 	lm_port_close(p);
 	/* frames that the ring cannot hold */
 	cfg.device = "net_af_packet0,iface=e1,framesz=2048";

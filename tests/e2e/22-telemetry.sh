@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# DPDK's telemetry socket answers /lanemesh/...; metrics are in Prometheus' format.
+. "$(dirname "$0")/lib.sh"
+lab_extra='metrics = "127.0.0.1:9469";'
+up
+pings host1 10.2.0.10
+
+/usr/bin/python3 - "/run/dpdk/lanemesh-${lab_inst}gw1/dpdk_telemetry.v2" <<'EOP' || fail "telemetry socket"
+import json, socket, sys
+
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.settimeout(5)
+s.connect(sys.argv[1])
+limit = json.loads(s.recv(1024))["max_output_len"]
+
+def ask(command):
+    s.send(command.encode())
+    return json.loads(s.recv(limit))
+
+commands = ask("/")["/"]
+own = [c for c in commands if c.startswith("/lanemesh/")]
+assert len(own) >= 9, commands
+for c in own:
+    answer = ask(c)[c]
+    assert isinstance(answer, dict) and answer, (c, answer)
+    assert "help" in ask(f"/help,{c}")["/help"].__str__() or ask(f"/help,{c}")["/help"][c], c
+assert ask("/lanemesh/peers")["/lanemesh/peers"]["rows"] == 1
+peer = ask("/lanemesh/peers,0")["/lanemesh/peers"]
+assert peer["name"] == "gw2" and peer["state"] == "up", peer
+assert ask("/lanemesh/peers,1")["/lanemesh/peers"] is None
+assert ask("/lanemesh/peers,x")["/lanemesh/peers"] is None
+assert ask("/lanemesh/traffic")["/lanemesh/traffic"]["sealed_packets"] >= 3
+assert "key" not in ask("/lanemesh/sa,0")["/lanemesh/sa"]
+assert ask("/ethdev/list")["/ethdev/list"] == [0, 1]
+EOP
+
+lab_in gw1 /usr/bin/python3 -c "
+import urllib.request
+print(urllib.request.urlopen('http://127.0.0.1:9469/metrics', timeout=5).read().decode(), end='')" \
+	>"$lab_run/metrics" || fail "GET /metrics"
+if command -v promtool >/dev/null; then
+	promtool check metrics <"$lab_run/metrics" || fail "promtool"
+fi
+/usr/bin/python3 - "$lab_run/metrics" <<'EOP' || fail "format of the metrics"
+import re, sys
+seen, typed = set(), set()
+for line in open(sys.argv[1]):
+    if line.startswith("# TYPE "):
+        name = line.split()[2]
+        assert name not in typed, line
+        typed.add(name)
+    elif not line.startswith("#"):
+        m = re.fullmatch(r'(lanemesh_[a-z0-9_]+)(\{[a-z_]+="[^"\\]*"\})? ([0-9.e+-]+)\n', line)
+        assert m and m[1] in typed, line
+        assert (m[1], m[2]) not in seen, line
+        seen.add((m[1], m[2]))
+names = {n for n, _ in seen}
+assert {"lanemesh_peers_up", "lanemesh_drops_total", "lanemesh_sealed_packets_total"} <= names, names
+EOP
+grep -q '^lanemesh_peers_up 1$' "$lab_run/metrics" || fail "peers_up: $(grep peers_up "$lab_run/metrics")"
