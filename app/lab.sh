@@ -292,8 +292,7 @@ lab_clean()
 	local ns n
 	for n in $lab_sites; do
 		lab_stop "gw$n"
-		rm -rf "/run/lanemesh/${lab_inst}gw$n" "/run/lanemesh/${lab_inst}gw$n.lock" \
-			"/run/dpdk/lanemesh-${lab_inst}gw$n"
+		rm -rf "/run/lanemesh/${lab_inst}gw$n" "/run/dpdk/lanemesh-${lab_inst}gw$n"
 		rm -f "/dev/hugepages/lanemesh-${lab_inst}gw${n}map_"*
 	done
 	lab_stop coord

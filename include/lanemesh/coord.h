@@ -70,7 +70,8 @@ void lm_directory_resync(struct lm_directory *d, int source);
 void lm_directory_synced(struct lm_directory *d, int source, const uint8_t epoch[LM_EPOCH_LEN],
 			 uint64_t revision,
 			 void (*removed)(void *user, const uint8_t node[LM_KEY_LEN]), void *user);
-/* Takes out records whose certificate has expired (with grace) at wall time; how many. */
+/* Takes out records whose certificate has expired (with grace) at wall time and that no coordinator
+ * lists; how many. */
 uint32_t lm_directory_expire(struct lm_directory *d, int64_t wall);
 
 /* A good revocation list. The one with the highest number of each issuer stays. 0; -EBADMSG;

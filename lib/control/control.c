@@ -144,10 +144,13 @@ static int take_lock(struct lm_control *c, struct lm_error *err)
 {
 	char path[96];
 
-	if (mkdir(LM_RUN_DIR, 0755) != 0 && errno != EEXIST)
-		return lm_error_set(err, errno, LM_RUN_DIR ": cannot create: %s; run as root",
+	/* In the instance's own folder: beside it a systemd unit may not write. */
+	(void)snprintf(path, sizeof(path), LM_RUN_DIR "/%s", c->cfg->instance);
+	if ((mkdir(LM_RUN_DIR, 0755) != 0 && errno != EEXIST) ||
+	    (mkdir(path, 0755) != 0 && errno != EEXIST))
+		return lm_error_set(err, errno, "%s: cannot create: %s; run as root", path,
 				    strerror(errno));
-	(void)snprintf(path, sizeof(path), LM_RUN_DIR "/%s.lock", c->cfg->instance);
+	(void)snprintf(path, sizeof(path), LM_RUN_DIR "/%s/lock", c->cfg->instance);
 	c->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (c->lock < 0)
 		return lm_error_set(err, errno, "%s: %s", path, strerror(errno));

@@ -268,8 +268,10 @@ uint32_t lm_directory_expire(struct lm_directory *d, int64_t wall)
 
 	HASH_ITER(hh, d->records, r, tmp)
 	{
-		/* not_after is any 64-bit value: no sum that could overflow */
-		if (wall < LM_TRUST_GRACE || r->not_after > wall - LM_TRUST_GRACE)
+		/* not_after is any 64-bit value: no sum that could overflow. What a coordinator
+		 * lists is its to take out: it would not name it again, as we are in step, when
+		 * only our clock was wrong. */
+		if (r->listed != 0 || wall < LM_TRUST_GRACE || r->not_after > wall - LM_TRUST_GRACE)
 			continue;
 		record_drop(d, r);
 		n++;

@@ -208,6 +208,9 @@ static void on_publish(struct lm_coord_conn *c, struct lm_now now, const struct 
 		return;
 	case CONFLICT:
 		s->n.record_refused[LM_OLDER]++;
+		/* The node has lost its memory, perhaps of everything: the listing that it asked
+		 * for has the other one, and says whom else to ask. */
+		conn_fill(c);
 		refuse(c, now.mono, LM_COORD_E_RECORD,
 		       "another announcement with this sequence is known already");
 		return;

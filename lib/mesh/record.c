@@ -71,13 +71,14 @@ void lm_m_own_announcement(struct lm_mesh *m, bool force)
 		lm_m_send_announcement(m, p->current, m->ann, m->ann_len);
 }
 
-/* Somebody has one of ours with a greater number: from a life whose memory we lost. */
+/* Somebody has one of ours with a greater number, or another one with the same: from a life whose
+ * memory we lost. */
 static enum lm_verdict own_returned(struct lm_mesh *m, const uint8_t *data, size_t len)
 {
 	struct lm_announcement a;
 	enum lm_verdict v = lm_announcement_check(data, len, &m->cert, &a);
 
-	if (v == LM_TRUSTED && a.sequence > m->sequence && a.sequence < UINT64_MAX) {
+	if (v == LM_TRUSTED && a.sequence < UINT64_MAX) {
 		m->sequence = a.sequence;
 		if (m->has_ann)
 			lm_m_own_announcement(m, true);
@@ -123,6 +124,19 @@ static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *da
 	return v;
 }
 
+static bool same_bytes(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+	return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+/* Does this one of ours, which somebody has, stand in the way of the one in force? */
+static bool in_our_way(const struct lm_mesh *m, uint64_t sequence, const uint8_t *data, size_t len)
+{
+	if (sequence != m->sequence || !m->has_ann)
+		return sequence > m->sequence;
+	return !same_bytes(data, len, m->ann, m->ann_len);
+}
+
 static bool ann_allowed(struct lm_mesh *m, struct peer *p)
 {
 	p->ann_tokens += (double)lm_m_since(m, p->ann_refilled) / (double)LM_SEC * ANN_RATE;
@@ -155,12 +169,13 @@ enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t
 	}
 	p = lm_m_peer_find(m, a.node);
 	if (p == NULL && memcmp(a.node, m->cert.node, LM_KEY_LEN) == 0) {
-		v = a.sequence > m->sequence ? own_returned(m, data, len) : LM_TRUSTED;
+		v = in_our_way(m, a.sequence, data, len) ? own_returned(m, data, len) : LM_TRUSTED;
 	} else if (p == NULL) {
 		return LM_TRUSTED; /* a node that we do not know (yet) */
 	} else if (p->ann != NULL && a.sequence <= p->ann->a.sequence) {
 		/* The peer forgot its number in a restart: show it what is going round. */
-		if (from != NULL && p == from->peer && a.sequence < p->ann->a.sequence)
+		if (from != NULL && p == from->peer &&
+		    !same_bytes(data, len, p->ann->raw, p->ann->len))
 			lm_m_send_announcement(m, from, p->ann->raw, p->ann->len);
 		return LM_TRUSTED;
 	} else {

@@ -34,12 +34,16 @@ static unsigned allowed_cpus(int *cpus, unsigned cap)
 static int choose_hugepages(const struct lm_eal_config *cfg, bool *use, struct lm_error *err)
 {
 	unsigned need = cfg->memory_mb != 0 ? cfg->memory_mb : LM_EAL_MEMORY_DEFAULT;
+	char prefix[LM_INSTANCE_MAX + 16];
 	uint64_t have = 0;
 	bool mounted = false;
 
 	*use = false;
 	if (cfg->hugepages == LM_HUGEPAGES_NO)
 		return 0;
+	/* What this instance left when it was killed would not count as free. */
+	(void)snprintf(prefix, sizeof(prefix), "lanemesh-%s", cfg->instance);
+	lm_hugepages_remove(MOUNTS, prefix, true);
 	have = lm_hugepages_free_mb(SYS_HUGEPAGES, MOUNTS, &mounted);
 	*use = have >= need;
 	if (*use)
@@ -141,7 +145,7 @@ void lm_eal_stop(struct lm_eal *eal)
 	if (dir != NULL) {
 		remove_runtime_files(dir);
 		if (eal->hugepages)
-			lm_hugepages_remove(MOUNTS, strrchr(dir, '/') + 1);
+			lm_hugepages_remove(MOUNTS, strrchr(dir, '/') + 1, false);
 	}
 	free(dir);
 	lm_eal_log_stop(eal->log);

@@ -2,10 +2,12 @@
 #include "port_internal.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define SIZES_MAX 8
@@ -93,7 +95,17 @@ uint64_t lm_hugepages_free_mb(const char *sys, const char *mounts, bool *mounted
 	return total_kb >> 10;
 }
 
-void lm_hugepages_remove(const char *mounts, const char *prefix)
+static bool in_use(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	bool used = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0;
+
+	if (fd >= 0)
+		close(fd);
+	return used;
+}
+
+void lm_hugepages_remove(const char *mounts, const char *prefix, bool abandoned)
 {
 	FILE *f = setmntent(mounts, "r");
 	struct mntent *m;
@@ -105,7 +117,8 @@ void lm_hugepages_remove(const char *mounts, const char *prefix)
 
 		while (d != NULL && (e = readdir(d)) != NULL)
 			if (strncmp(e->d_name, prefix, n) == 0 &&
-			    strncmp(e->d_name + n, "map_", 4) == 0)
+			    strncmp(e->d_name + n, "map_", 4) == 0 &&
+			    !(abandoned && in_use(dirfd(d), e->d_name)))
 				(void)unlinkat(dirfd(d), e->d_name, 0);
 		if (d != NULL)
 			closedir(d);

@@ -53,8 +53,9 @@ void lm_eal_args_free(struct lm_eal_args *args);
 uint64_t lm_hugepages_free_mb(const char *sys, const char *mounts, bool *mounted);
 
 /* Deletes the files of huge pages that DPDK made under this file prefix: they outlive the process,
- * and so would the memory. */
-void lm_hugepages_remove(const char *mounts, const char *prefix);
+ * and so would the memory. abandoned: only those that no process has locked, as DPDK does what it
+ * uses. */
+void lm_hugepages_remove(const char *mounts, const char *prefix, bool abandoned);
 
 /* ----------------------------------------------------------- eal_log.c -- */
 

@@ -188,7 +188,7 @@ void gateway_down(struct gateway *g)
 {
 	gateway_stop(g);
 	lm_identity_free(g->authority);
-	sh("rm -rf %s " LM_RUN_DIR "/%s " LM_RUN_DIR "/%s.lock", g->dir, g->instance, g->instance);
+	sh("rm -rf %s " LM_RUN_DIR "/%s", g->dir, g->instance);
 }
 
 void gateway_until(struct gateway *g, bool (*cond)(struct gateway *g, const void *arg),

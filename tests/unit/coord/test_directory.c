@@ -146,6 +146,10 @@ static void test_expire(void **state)
 	assert_int_equal(lm_directory_expire(d, WORLD_EPOCH + LM_TRUST_GRACE), 0);
 	assert_int_equal(lm_directory_expire(d, WORLD_EPOCH + LM_TRUST_GRACE + 10), 1);
 	assert_int_equal(sequence_of(d, b), 1);
+	/* Listed by a coordinator: a clock that was wrong for a moment loses nothing. */
+	assert_int_equal(put(d, lm_directory_source(d, key1), a, 2), 0);
+	assert_int_equal(lm_directory_expire(d, WORLD_EPOCH + 100 * LM_TRUST_GRACE), 0);
+	assert_int_equal(sequence_of(d, a), 2);
 	lm_directory_free(d);
 	world_free(w);
 }

@@ -190,6 +190,18 @@ static void test_own_announcement(void **state)
 	assert_int_equal(p.a->ann_sequence, sequence + 1);
 	assert_true(node_up(p.b, p.a, &info));
 	assert_int_equal(info.ann->sequence, sequence + 1);
+	/* or it has forgotten just so much that it gives the same number to something else */
+	node_stop(p.a, false);
+	p.a->ann_sequence = sequence;
+	p.a->wan[0].port++;
+	node_start(p.a);
+	assert_int_equal(p.a->ann_sequence, sequence + 1);
+	(void)node_tell(p.b, p.a);
+	assert_true(world_until(&p.w, 3 * LM_SEC, pair_up_cond, &p));
+	world_pass(&p.w, LM_SEC);
+	assert_int_equal(p.a->ann_sequence, sequence + 2);
+	assert_true(node_up(p.b, p.a, &info));
+	assert_int_equal(info.ann->sequence, sequence + 2);
 	world_free(&p.w);
 }
 

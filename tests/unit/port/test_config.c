@@ -3,9 +3,11 @@
 #include "port_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,6 +162,7 @@ static void leftovers(void **state)
 	static const char *const names[] = {"lanemesh-gw1map_0", "lanemesh-gw1map_17",
 					    "lanemesh-gw12map_0", "othermap_0"};
 	char dir[] = "/tmp/lm-port-XXXXXX", line[96], path[96];
+	int used;
 
 	(void)state;
 	assert_non_null(mkdtemp(dir));
@@ -168,7 +171,16 @@ static void leftovers(void **state)
 	snprintf(line, sizeof(line), "none %s hugetlbfs rw 0 0\n", dir);
 	put(dir, "mounts", line);
 	snprintf(path, sizeof(path), "%s/mounts", dir);
-	lm_hugepages_remove(path, "lanemesh-gw1");
+	/* At the start: only what nobody has locked, as a process that was killed leaves it. */
+	snprintf(line, sizeof(line), "%s/%s", dir, names[1]);
+	used = open(line, O_RDONLY);
+	assert_int_equal(flock(used, LOCK_SH), 0);
+	lm_hugepages_remove(path, "lanemesh-gw1", true);
+	assert_int_equal(access(line, F_OK), 0);
+	snprintf(line, sizeof(line), "%s/%s", dir, names[0]);
+	assert_int_equal(access(line, F_OK), -1);
+	lm_hugepages_remove(path, "lanemesh-gw1", false);
+	close(used);
 	for (unsigned i = 0; i < LM_ARRAY_SIZE(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		assert_int_equal(access(path, F_OK), i < 2 ? -1 : 0);
