@@ -169,9 +169,12 @@ static void test_names_and_sockets_are_taken(void **state)
 		assert_int_equal(if_nametoindex("lan0"), 0);
 	}
 	sh("ip link del lm0");
-	/* The folder of the control socket is a file: a step after the links to coordinators. */
-	sh("mkdir -p " LM_RUN_DIR "; echo > " LM_RUN_DIR "/%s", g.instance);
-	must_fail(&g, -ENOTDIR, "control.sock");
+	/* A folder in the control socket's place: a step after the links to coordinators. */
+	sh("mkdir -p " LM_RUN_DIR "/%s/control.sock", g.instance);
+	must_fail(&g, -EADDRINUSE, "control.sock");
+	/* The instance's folder is a file: the first step. */
+	sh("rm -r " LM_RUN_DIR "/%s; echo > " LM_RUN_DIR "/%s", g.instance, g.instance);
+	must_fail(&g, -ENOTDIR, "lock");
 	sh("rm " LM_RUN_DIR "/%s", g.instance);
 	gateway_config(&g, "metrics = \"203.0.113.99:9469\";");
 	must_fail(&g, -EADDRNOTAVAIL, "203.0.113.99");
