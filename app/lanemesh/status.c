@@ -36,11 +36,18 @@ static const char *string(const json_t *o, const char *key)
 
 static void list(const char *key, const json_t *array)
 {
+	int at = printf("%-12s", key);
 	json_t *item;
 	size_t i;
 
-	printf("%-12s", key);
-	json_array_foreach(array, i, item) printf(" %s", json_string_value(item));
+	json_array_foreach(array, i, item)
+	{
+		const char *value = json_string_value(item);
+
+		if (at + 1 + (int)strlen(value) > CLI_WIDTH)
+			at = printf("\n%-12s", "") - 1;
+		at += printf(" %s", value);
+	}
 	putchar('\n');
 }
 

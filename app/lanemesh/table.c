@@ -3,8 +3,6 @@
 
 #include <errno.h>
 
-#define WIDTH 100
-
 const char *cli_text_us(const json_t *v, char *buf, size_t len)
 {
 	if (json_is_null(v) || v == NULL)
@@ -96,7 +94,7 @@ static void print_cell(const struct cli_column *c, const char *text, int width)
 
 static int width_of(const struct cli_column *columns, const struct cli_column *c)
 {
-	int left = WIDTH;
+	int left = CLI_WIDTH;
 
 	if (c->width > 0)
 		return c->width;

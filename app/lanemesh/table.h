@@ -5,6 +5,8 @@
 
 #include "cli.h"
 
+#define CLI_WIDTH 100 /* columns of all that is for people */
+
 struct cli_column {
 	const char *title; /* NULL ends a list of columns */
 	const char *key;
