@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plots by gnuplot, where it is installed."""
+import os
+import shutil
+import subprocess
+
+HEAD = """set style data histograms
+set style histogram clustered gap 1
+set style fill solid 0.8 border -1
+set boxwidth 0.9
+set grid ytics
+set key top left
+set yrange [0:]
+"""
+
+
+def _draw(folder, name, script, rows):
+    data = os.path.join(folder, name + ".dat")
+    with open(data, "w", encoding="utf-8") as f:
+        f.write("\n".join("\t".join(str(c) for c in row) for row in rows) + "\n")
+    drawn = []
+    for kind, terminal in (("png", "pngcairo size 900,500"), ("svg", "svg size 900,500")):
+        out = os.path.join(folder, f"{name}.{kind}")
+        text = f"set terminal {terminal}\nset output '{out}'\n{HEAD}{script.replace('DATA', data)}\n"
+        p = subprocess.run(["gnuplot"], input=text, text=True, capture_output=True, check=False)
+        if p.returncode == 0:
+            drawn.append(f"{name}.{kind}")
+    return drawn
+
+
+def _gateway(data, folder):
+    rows = []
+    for name in data.rounds:
+        if name.startswith("gateway/"):
+            share = dict(data.summary(name)).get("share of the ceiling")
+            if share:
+                rows.append((name.split("/", 1)[1], share["median"], share["best_to_best"]))
+    if not rows:
+        return []
+    return _draw(folder, "gateway", "set ylabel 'share of the ceiling'\nset yrange [0:1]\nplot 'DATA' "
+                 "using 2:xtic(1) title 'median', '' using 3 title 'best to best'", rows)
+
+
+def _aead(data, folder):
+    series = ["direct", "job", "burst", "sodium"]
+    rows = []
+    for name in data.rounds:
+        if name.startswith("micro/aead/seal/"):
+            s = dict(data.summary(name))
+            rows.append((name.rsplit("/", 1)[1], *(s[x]["median"] for x in series)))
+    if not rows:
+        return []
+    plot = ", ".join(f"{repr('DATA') if i == 0 else repr('')} using {i + 2}:xtic(1) title '{x}'"
+                     for i, x in enumerate(series))
+    return _draw(folder, "aead", f"set ylabel 'ns a packet, AES-256-GCM seal'\nplot {plot}", rows)
+
+
+def draw(data, folder):
+    """Returns the names of the files."""
+    if shutil.which("gnuplot") is None:
+        return []
+    return _gateway(data, folder) + _aead(data, folder)

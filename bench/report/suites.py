@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Suites, their cases, and what to run for each."""
+import subprocess
+
+PROGRAMS = ["bench/bench-gateway", "bench/bench-micro"]
+SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
+WAYS = [("out", []), ("in", ["-i"])]
+
+
+class Failed(Exception):
+    pass
+
+
+class Case:
+    """One program run, which prints lines of: case, series, round, value."""
+    more_is_better = False
+
+    def __init__(self, name, command, timeout=600):
+        self.name, self.command, self.timeout = name, command, timeout
+
+    def run(self, folder, cpu):
+        command = [c.format(folder=folder, cpu=cpu) for c in self.command]
+        try:
+            p = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout,
+                               check=False)
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise Failed(str(e)) from e
+        if p.returncode != 0:
+            raise Failed(p.stderr.strip() or f"exit status {p.returncode}")
+        found = {}
+        for line in p.stdout.splitlines():
+            name, series, number, value = line.split("\t")
+            rounds = found.setdefault(name, {})
+            rounds.setdefault(int(number), {})[series] = float(value)
+        return {name: list(rounds.values()) for name, rounds in found.items()}
+
+    def ratios(self, best):
+        """Ratios of values of one round: how often the first series goes into the others."""
+        if "raw" in best:
+            return {f"raw / {s}": (lambda r, s=s: r["raw"] / r[s]) for s in best if s != "raw"}
+        if "direct" in best:
+            return {f"direct / {s}": (lambda r, s=s: r["direct"] / r[s])
+                    for s in best if s != "direct"}
+        return {}
+
+
+class Gateway(Case):
+    def ratios(self, best):
+        if "floor_ns" not in best:
+            return {}
+        return {
+            "share of the ceiling": lambda r: (r["floor_ns"] + r["cipher_ns"]) / r["gateway_ns"],
+            "of the raw cipher": lambda r: r["cipher_ns"] / r["gateway_ns"],
+        }
+
+
+class Suite:
+    def __init__(self, name, what, cases, default=True):
+        self.name, self.what, self.cases, self.default = name, what, cases, default
+
+
+def _gateway(name, size, way, quick, *more):
+    rounds, ms = ("8", "1") if quick else ("300", "2")
+    return Gateway(name, ["{folder}/bench/bench-gateway", "-n", name, "-s", str(size), "-c", "{cpu}",
+                          "-t", rounds, "-m", ms, *way, *more])
+
+
+def micro(quick):
+    rounds, ms = ("2", "1") if quick else ("10", "5")
+    groups = ["aead", "esp", "replay", "sa", "ring", "handshake", "routes"]
+    return [Case(f"micro/{g}", ["{folder}/bench/bench-micro", g, rounds, ms]) for g in groups]
+
+
+def gateway(quick):
+    return [_gateway(f"gateway/{way}/{label}", size, args, quick)
+            for label, size in SIZES for way, args in WAYS]
+
+
+def scale(quick):
+    """IMIX; as many packets before they repeat as make the tables' size felt."""
+    peers = [1, 16] if quick else [1, 16, 256, 4096]
+    routes = [10, 1000] if quick else [10, 1000, 100000, 1000000]
+    packets = "768" if quick else "16384"
+    found = [_gateway(f"scale/{way}/peers/{n}", 0, args, quick, "-p", str(n), "-l", packets)
+             for n in peers for way, args in WAYS]
+    found += [_gateway(f"scale/{way}/routes/{n}", 0, args, quick, "-p", "10", "-r", str(n), "-l",
+                       packets) for n in routes for way, args in WAYS]
+    return found
+
+
+ALL = [
+    Suite("gateway", "the data plane, one worker, between its I/O floor and the raw cipher", gateway),
+    Suite("micro", "its parts, and the handshake's", micro),
+    Suite("scale", "the gateway with many peers and many routes", scale, default=False),
+]
