@@ -17,6 +17,7 @@ struct app {
 	struct lm_identity *id;
 	struct lm_coord_store store;
 	struct lm_coord_listener *listener;
+	struct lm_coord_stun_listener *stun;
 	uv_loop_t loop;
 	uv_signal_t term, intr, hup;
 	/* the revocation list's file */

@@ -19,7 +19,8 @@ static const char help[] =
     "\n"
     "DESCRIPTION\n"
     "  Tells the gateways of a mesh about each other: keeps their signed records and the\n"
-    "  revocation lists, and passes changes on at once. It sees no traffic and holds no\n"
+    "  revocation lists, and passes changes on at once. Tells each under which address it\n"
+    "  is seen (STUN, on UDP), and who else wants to reach it. It sees no traffic and holds no\n"
     "  secret of the mesh: gateways check all that it says. When it is away, the mesh goes\n"
     "  on; run two or three of them, each with a store of its own.\n"
     "\n"
@@ -167,6 +168,17 @@ static int open_listener(struct app *a, struct lm_error *err)
 	return a->listener != NULL ? 0 : -EIO;
 }
 
+static int open_stun(struct app *a, struct lm_error *err)
+{
+	struct lm_endpoint all[2 * LM_CONFIG_LISTEN_MAX];
+	size_t n = a->cfg->n_listen, more = a->cfg->n_stun_listen;
+
+	memcpy(all, a->cfg->listen, n * sizeof(all[0]));
+	memcpy(all + n, a->cfg->stun_listen, more * sizeof(all[0]));
+	a->stun = lm_coord_stun_listener_new(&a->loop, all, n + more, err);
+	return a->stun != NULL ? 0 : -EIO;
+}
+
 static void close_handle(uv_handle_t *h, void *user)
 {
 	(void)user;
@@ -179,6 +191,8 @@ static void stop(struct app *a)
 	metrics_stop(a);
 	lm_coord_listener_close(a->listener);
 	a->listener = NULL;
+	lm_coord_stun_listener_close(a->stun);
+	a->stun = NULL;
 	uv_close((uv_handle_t *)&a->term, NULL);
 	uv_close((uv_handle_t *)&a->intr, NULL);
 	uv_close((uv_handle_t *)&a->hup, NULL);
@@ -222,8 +236,8 @@ static int start(struct app *a, struct lm_error *err)
 
 	if ((rc = lm_identity_load(a->cfg->identity, LM_LABEL_KEY, &a->id, err)) < 0 ||
 	    (rc = open_signals(a, err)) < 0 || (rc = open_store(a, err)) < 0 ||
-	    (rc = open_listener(a, err)) < 0 || (rc = list_start(a, err)) < 0 ||
-	    (rc = metrics_start(a, err)) < 0)
+	    (rc = open_listener(a, err)) < 0 || (rc = open_stun(a, err)) < 0 ||
+	    (rc = list_start(a, err)) < 0 || (rc = metrics_start(a, err)) < 0)
 		return rc;
 	lm_coord_server_info(lm_coord_listener_server(a->listener), &info);
 	for (unsigned i = 0; i < a->cfg->n_listen; i++) {
@@ -263,6 +277,7 @@ static int run(struct app *a)
 		/* after a start that failed, what had been opened */
 		metrics_stop(a);
 		lm_coord_listener_close(a->listener);
+		lm_coord_stun_listener_close(a->stun);
 		if (rc < 0)
 			uv_walk(&a->loop, close_handle, NULL);
 		(void)uv_run(&a->loop, UV_RUN_DEFAULT);

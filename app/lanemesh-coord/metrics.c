@@ -41,6 +41,22 @@ static const struct {
 #undef C
 };
 
+static const struct {
+	const char *name, *help;
+	size_t at;
+} stun_counters[] = {
+#define C(field, help)                                                                             \
+	{                                                                                          \
+#field, help, offsetof(struct lm_coord_stun_counters, field)                       \
+	}
+    C(answered, "STUN requests answered"),
+    C(refused, "STUN requests answered with an error: attributes that are not known here"),
+    C(no_room, "STUN requests dropped: shorter than the answer would be"),
+    C(limited, "STUN requests dropped: too many from one source"),
+    C(malformed, "datagrams dropped: no STUN Binding request"),
+#undef C
+};
+
 static void put(struct lm_writer *w, const char *text)
 {
 	lm_w_copy(w, text, strlen(text));
@@ -96,6 +112,14 @@ static void render(void *user, struct lm_writer *w)
 		(void)snprintf(name, sizeof(name), "%s_total", counters[i].name);
 		line(w, name, counters[i].help, "counter",
 		     *(const uint64_t *)((const char *)n + counters[i].at));
+	}
+	for (size_t i = 0; i < LM_ARRAY_SIZE(stun_counters); i++) {
+		char name[64];
+
+		(void)snprintf(name, sizeof(name), "stun_%s_total", stun_counters[i].name);
+		line(w, name, stun_counters[i].help, "counter",
+		     *(const uint64_t *)((const char *)lm_coord_stun_listener_counters(a->stun) +
+					 stun_counters[i].at));
 	}
 	by_reason(w, "certificates_refused_total", "nodes not let in, or put out", n->cert_refused);
 	by_reason(w, "records_refused_total", "announcements and lists refused", n->record_refused);

@@ -135,7 +135,9 @@ struct lm_coord_config {
 	uint8_t n_authorities;
 	uint8_t authorities[LM_CONFIG_AUTHORITIES_MAX][LM_KEY_LEN];
 	uint8_t n_listen;
-	struct lm_endpoint listen[LM_CONFIG_LISTEN_MAX];
+	struct lm_endpoint listen[LM_CONFIG_LISTEN_MAX]; /* TCP, and STUN on UDP */
+	uint8_t n_stun_listen;
+	struct lm_endpoint stun_listen[LM_CONFIG_LISTEN_MAX]; /* STUN alone */
 	uint32_t max_nodes;
 	uint32_t record_ttl_s; /* how long the record of a node stays after it was last connected */
 	bool has_metrics;

@@ -350,6 +350,27 @@ struct lm_coord_server_info {
 void lm_coord_server_info(const struct lm_coord_server *s, struct lm_coord_server_info *out);
 const struct lm_coord_server_counters *lm_coord_server_counters(const struct lm_coord_server *s);
 
+/* ================================================================== STUN == */
+
+/* Answers Binding requests: each with at most as many bytes as it has, or not at all. */
+struct lm_coord_stun;
+
+struct lm_coord_stun_counters {
+	uint64_t answered;
+	uint64_t refused;   /* answered with error 420: attributes that we do not know */
+	uint64_t no_room;   /* not answered: shorter than the answer */
+	uint64_t limited;   /* not answered: too many from that address or /64 */
+	uint64_t malformed; /* not answered: no Binding request */
+};
+
+/* key: 16 random bytes. NULL when out of memory. */
+struct lm_coord_stun *lm_coord_stun_new(const uint8_t key[16]);
+void lm_coord_stun_free(struct lm_coord_stun *s);
+/* A datagram. Length of the answer, which goes back to `from`; 0: none. */
+size_t lm_coord_stun_answer(struct lm_coord_stun *s, lm_time now, const struct lm_endpoint *from,
+			    const uint8_t *msg, size_t len, uint8_t out[LM_STUN_ANSWER_MAX]);
+const struct lm_coord_stun_counters *lm_coord_stun_counters(const struct lm_coord_stun *s);
+
 /* ============================================================ libuv glue == */
 
 /* The process must ignore SIGPIPE. Nothing here but lm_coord_link_client and
@@ -400,5 +421,17 @@ void lm_coord_listener_close(struct lm_coord_listener *l);
 struct lm_coord_server *lm_coord_listener_server(struct lm_coord_listener *l);
 /* Call after lm_coord_server_revocation: deadlines may have changed. */
 void lm_coord_listener_kick(struct lm_coord_listener *l);
+
+/* UDP sockets that answer STUN. */
+struct lm_coord_stun_listener;
+
+/* NULL with err. */
+struct lm_coord_stun_listener *lm_coord_stun_listener_new(struct uv_loop_s *loop,
+							  const struct lm_endpoint *listen,
+							  size_t n, struct lm_error *err);
+/* The memory goes when the loop has run until all is closed. */
+void lm_coord_stun_listener_close(struct lm_coord_stun_listener *l);
+const struct lm_coord_stun_counters *
+lm_coord_stun_listener_counters(const struct lm_coord_stun_listener *l);
 
 #endif

@@ -343,6 +343,41 @@ int lm_coord_msg_encode(const struct lm_coord_msg *m, uint8_t *buf, size_t cap) 
 /* Pointers in *out point into buf. 0 or -EBADMSG; unknown types give -EOPNOTSUPP. */
 int lm_coord_msg_decode(const uint8_t *buf, size_t len, struct lm_coord_msg *out) LM_MUST_CHECK;
 
+/* ================================================== STUN ================= */
+
+#define LM_STUN_HDR_LEN	    20
+#define LM_STUN_ID_LEN	    12
+#define LM_STUN_REQUEST_LEN 48 /* of ours: not less than an answer with an IPv6 address */
+#define LM_STUN_ANSWER_MAX  52 /* of those below: IPv6 address and fingerprint */
+#define LM_STUN_UNKNOWN_MAX 4
+
+enum lm_stun_kind { LM_STUN_REQUEST, LM_STUN_SUCCESS, LM_STUN_ERROR };
+
+/* A Binding message of RFC 8489. */
+struct lm_stun_msg {
+	enum lm_stun_kind kind;
+	uint8_t id[LM_STUN_ID_LEN]; /* transaction id */
+	struct lm_endpoint mapped;  /* SUCCESS: where the request came from, as the server saw it */
+	uint16_t error;		    /* ERROR: 300 to 699 */
+	bool fingerprint;	    /* it had one, which was right */
+	uint8_t n_unknown; /* REQUEST: attributes that must be understood and are not; the first */
+	uint16_t unknown[LM_STUN_UNKNOWN_MAX];
+};
+
+/* Header, every attribute's bounds, and the fingerprint are checked; a success without
+ * XOR-MAPPED-ADDRESS, or an answer with attributes that must be understood and are not, is
+ * malformed. Credentials are not looked at. 0, -EBADMSG, or -EOPNOTSUPP: not of Binding. */
+int lm_stun_decode(const uint8_t *msg, size_t len, struct lm_stun_msg *out) LM_MUST_CHECK;
+/* A request with a SOFTWARE attribute, which every server ignores (PADDING of RFC 5780 is refused
+ * by those that do not know it) and which makes room: a server that never sends more than it got
+ * (FAULTS row 20) can answer. */
+void lm_stun_request(uint8_t buf[LM_STUN_REQUEST_LEN], const uint8_t id[LM_STUN_ID_LEN]);
+/* Answers: length, -EMSGSIZE, or -EINVAL for an endpoint without address or port. */
+int lm_stun_success(uint8_t *buf, size_t cap, const uint8_t id[LM_STUN_ID_LEN],
+		    const struct lm_endpoint *mapped, bool fingerprint) LM_MUST_CHECK;
+/* Error 420 with what was not understood, RFC 8489 section 6.3.1. */
+int lm_stun_unknown(uint8_t *buf, size_t cap, const struct lm_stun_msg *request) LM_MUST_CHECK;
+
 /* ================================================== packet headers ======= */
 
 #define LM_ETHERTYPE_IP4  0x0800

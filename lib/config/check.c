@@ -277,19 +277,36 @@ int lm_check_node(struct lm_cfg *c, struct lm_config *cfg)
 	return rc;
 }
 
+static int check_listen(struct lm_cfg *c, const char *option, const struct lm_endpoint *list,
+			unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (ip_multicast(&list[i].ip))
+			return lm_cfg_error(c, at(c, "%s.[%u]", option, i),
+					    "is a multicast address; write one of this machine");
+		for (unsigned j = 0; j < i; j++)
+			if (lm_endpoint_equal(&list[i], &list[j]))
+				return lm_cfg_error(c, at(c, "%s.[%u]", option, i),
+						    "is the same as %s[%u]; remove one", option, j);
+	}
+	return 0;
+}
+
 int lm_check_coord(struct lm_cfg *c, struct lm_coord_config *cfg)
 {
 	int rc = check_authorities(c, cfg->authorities, cfg->n_authorities);
 
-	for (unsigned i = 0; i < cfg->n_listen && rc == 0; i++) {
-		if (ip_multicast(&cfg->listen[i].ip))
-			rc = lm_cfg_error(c, at(c, "listen.[%u]", i),
-					  "is a multicast address; write one of this machine");
-		for (unsigned j = 0; j < i && rc == 0; j++)
-			if (lm_endpoint_equal(&cfg->listen[i], &cfg->listen[j]))
-				rc = lm_cfg_error(c, at(c, "listen.[%u]", i),
-						  "is the same as listen[%u]; remove one", j);
-	}
+	if (rc == 0)
+		rc = check_listen(c, "listen", cfg->listen, cfg->n_listen);
+	if (rc == 0)
+		rc = check_listen(c, "stun_listen", cfg->stun_listen, cfg->n_stun_listen);
+	for (unsigned i = 0; i < cfg->n_stun_listen && rc == 0; i++)
+		for (unsigned j = 0; j < cfg->n_listen && rc == 0; j++)
+			if (lm_endpoint_equal(&cfg->stun_listen[i], &cfg->listen[j]))
+				rc = lm_cfg_error(c, at(c, "stun_listen.[%u]", i),
+						  "is the same as listen[%u], which answers STUN "
+						  "too; remove it",
+						  j);
 	if (rc == 0)
 		rc = check_metrics(c, cfg->has_metrics, &cfg->metrics);
 	return rc;

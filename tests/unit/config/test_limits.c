@@ -127,6 +127,7 @@ static void coordinator_defaults(void **state)
 	assert_int_equal(c.n_listen, 2);
 	is_endpoint(&c.listen[0], "0.0.0.0:4600");
 	is_endpoint(&c.listen[1], "[::]:4600");
+	assert_int_equal(c.n_stun_listen, 0);
 	assert_int_equal(c.max_nodes, 65536);
 	assert_int_equal(c.record_ttl_s, 30 * 86400);
 }

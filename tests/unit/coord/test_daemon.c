@@ -276,6 +276,26 @@ static void fetch(struct setup *s, char *page, size_t cap)
 	close(fd);
 }
 
+/* On the UDP port of the address that nodes connect to. */
+static void ask_stun(struct setup *s)
+{
+	static const uint8_t id[LM_STUN_ID_LEN] = "transaction";
+	uint8_t request[LM_STUN_REQUEST_LEN], answer[100];
+	struct sockaddr_storage sa;
+	unsigned len = lm_endpoint_to_sockaddr(&s->at, &sa);
+	struct lm_stun_msg m;
+	ssize_t n = -1;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&sa, len), 0);
+	lm_stun_request(request, id);
+	assert_int_equal(write(fd, request, sizeof(request)), sizeof(request));
+	END_WAIT(&s->loop, n >= 0 || (n = read(fd, answer, sizeof(answer))) >= 0);
+	assert_int_equal(lm_stun_decode(answer, (size_t)n, &m), 0);
+	assert_int_equal(m.kind, LM_STUN_SUCCESS);
+	close(fd);
+}
+
 static void test_metrics(void **state)
 {
 	struct setup *s = *state;
@@ -286,10 +306,12 @@ static void test_metrics(void **state)
 	end_join(&s->a, &s->loop, &s->at);
 	end_publish(&s->a, 1);
 	END_WAIT(&s->loop, s->a.published == 1);
+	ask_stun(s);
 	fetch(s, page, 65536);
 	assert_non_null(strstr(page, "\nlanemesh_coord_nodes 1\n"));
 	assert_non_null(strstr(page, "\nlanemesh_coord_connections 1\n"));
 	assert_non_null(strstr(page, "\nlanemesh_coord_published_total 1\n"));
+	assert_non_null(strstr(page, "\nlanemesh_coord_stun_answered_total 1\n"));
 	assert_non_null(strstr(page, "certificates_refused_total{reason=\"revoked\"} 0\n"));
 	free(page);
 }
