@@ -68,6 +68,25 @@ static bool icmp6(const uint8_t *l4, unsigned len)
 	return len >= 4 && memchr(types, l4[0], sizeof(types)) != NULL;
 }
 
+static bool has_ip4(const struct lm_addresses *own)
+{
+	for (unsigned i = 0; own != NULL && i < own->n; i++)
+		if (own->ips[i].family == 4)
+			return true;
+	return false;
+}
+
+/* An answer comes to whatever address is offered, before there is one (RFC 2131 section 4.1). With
+ * one, to it or to all: a packet to anybody else could be sent on by a kernel in which somebody
+ * turned forwarding on. */
+static bool dhcp4(const struct lm_addresses *own, const uint8_t *ip, const uint8_t *l4,
+		  unsigned len)
+{
+	return ip[9] == LM_PROTO_UDP && len >= sizeof(struct lm_udp_hdr) &&
+	       lm_be16(l4) == PORT_DHCP_S && lm_be16(l4 + 2) == PORT_DHCP_C &&
+	       (!has_ip4(own) || lm_is_own4(own, ip + 16) || lm_be32(ip + 16) == UINT32_MAX);
+}
+
 bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, const uint8_t *ip,
 		    unsigned len)
 {
@@ -75,9 +94,7 @@ bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, 
 	const uint8_t *l4 = ip + ihl;
 
 	len -= ihl;
-	/* DHCP answers come before there is an address (RFC 2131 section 4.1). */
-	if (ip[9] == LM_PROTO_UDP && len >= sizeof(struct lm_udp_hdr) &&
-	    lm_be16(l4) == PORT_DHCP_S && lm_be16(l4 + 2) == PORT_DHCP_C)
+	if (dhcp4(own, ip, l4, len))
 		return true;
 	if (!lm_is_own4(own, ip + 16))
 		return false;

@@ -171,7 +171,7 @@ static void udp(void **state)
 	    {"203.0.113.66", US, 9, 5353, true},
 	    {"203.0.113.66", US, 67, 68, true},
 	    {"203.0.113.66", "255.255.255.255", 67, 68, true},
-	    {"203.0.113.66", "192.0.2.9", 67, 68, true},
+	    {"203.0.113.66", "192.0.2.9", 67, 68, false},
 	    {"203.0.113.66", US, 68, 67, false},
 	    {"2001:db8::66", US6, 53, 40000, true},
 	    {"2001:db8::66", US6, 547, 546, false},
@@ -181,6 +181,7 @@ static void udp(void **state)
 	};
 	struct rig *r = rig_of(state);
 	uint8_t l4[20] = {0};
+	struct lm_ip us[2];
 
 	for (unsigned i = 0; i < LM_ARRAY_SIZE(cases); i++) {
 		l4_ports(l4, cases[i].sport, cases[i].dport);
@@ -189,6 +190,14 @@ static void udp(void **state)
 							    .ttl = 64, .payload = 20, .l4 = l4}),
 				 cases[i].pass);
 	}
+	/* Before there is an address, DHCP's answer may come to the one that is offered. */
+	assert_int_equal(lm_ip_parse(US, &us[0]), 0);
+	assert_int_equal(lm_ip_parse(US6, &us[1]), 0);
+	assert_int_equal(lm_dp_addresses_set(r->dp, RIG_WAN, &us[1], 1), 0);
+	l4_ports(l4, 67, 68);
+	assert_true(passes(r, &(struct rig_ip){"203.0.113.66", "192.0.2.9", .proto = 17, .ttl = 64,
+					       .payload = 20, .l4 = l4}));
+	assert_int_equal(lm_dp_addresses_set(r->dp, RIG_WAN, us, 2), 0);
 }
 
 /* The mesh's port is never the kernel's, by broadcast either. */
