@@ -90,6 +90,7 @@ struct lm_control {
 	struct lm_rib *rib;
 	struct lm_twin twins[LM_CONFIG_PORTS_MAX], overlay;
 	struct lm_neigh *neighbours;
+	uint32_t n_neighbours;
 	struct lm_kernel_route *kernel_routes;
 	struct lm_kernel_via *kernel_vias;
 	uint32_t n_kernel_hops;

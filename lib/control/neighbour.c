@@ -75,7 +75,7 @@ static struct lm_neigh *get(struct lm_control *c, struct lm_twin *t, const struc
 {
 	struct lm_neigh *n = find(c, t, ip);
 
-	if (n != NULL || HASH_COUNT(c->neighbours) >= KNOWN_MAX)
+	if (n != NULL || c->n_neighbours >= KNOWN_MAX)
 		return n;
 	n = calloc(1, sizeof(*n));
 	if (n == NULL)
@@ -85,6 +85,7 @@ static struct lm_neigh *get(struct lm_control *c, struct lm_twin *t, const struc
 	n->tail = &n->head;
 	n->view = c->view;
 	HASH_ADD(hh, c->neighbours, key, sizeof(n->key), n);
+	c->n_neighbours++;
 	return n;
 }
 
@@ -163,6 +164,7 @@ static void remove_neigh(struct lm_control *c, struct lm_neigh *n)
 	drop_waiting(c, n, LM_TIME_NEVER);
 	set_scanned(n, false);
 	HASH_DEL(c->neighbours, n);
+	c->n_neighbours--;
 	free(n);
 }
 
