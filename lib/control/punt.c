@@ -51,8 +51,10 @@ static void to_neighbour(struct lm_control *c, const struct lm_punt *p)
 void lm_control_punt(void *user, const struct lm_punt *p)
 {
 	struct lm_control *c = user;
+	bool boxs_own = p->port == LM_DP_PORT_NONE;
 
-	if (p->port >= c->cfg->n_ports && p->kind != LM_PUNT_LOCAL && p->kind != LM_PUNT_ERROR)
+	if (p->port >= c->cfg->n_ports &&
+	    !(boxs_own && (p->kind == LM_PUNT_LOCAL || p->kind == LM_PUNT_ERROR)))
 		return;
 	switch (p->kind) {
 	case LM_PUNT_TWIN:

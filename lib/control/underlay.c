@@ -124,23 +124,27 @@ void lm_underlay_publish(struct lm_control *c, uint32_t peer)
 	struct lm_endpoint src;
 	struct lm_outer o = {0};
 	struct lm_ip hop;
-	bool ip6;
+	unsigned mtu = 0;
+	bool found;
+	int rc;
 
 	if (s->has_path && way(c, &s->path, &src, &hop) == 0)
 		mac = lm_neigh_mac(c, &c->twins[s->path.port], &hop);
-	if (mac == NULL || outer_to(c, &s->path, &src, mac, &o) != 0) {
-		if (s->path_set && lm_dp_path_set(c->dp, peer, NULL, 0) == 0)
-			s->path_set = false;
+	found = mac != NULL && outer_to(c, &s->path, &src, mac, &o) == 0;
+	if (found == s->path_set && (!found || memcmp(&s->outer, &o, sizeof(o)) == 0))
+		return;
+	if (found)
+		mtu = lm_esp_inner_mtu(c->cfg->ports[s->path.port].mtu,
+				       s->path.remote.ip.family == 6);
+	rc = lm_dp_path_set(c->dp, peer, found ? &o : NULL, (uint16_t)mtu);
+	if (rc != 0) { /* what was there is still in use: again with the next round */
+		lm_log(&c->log, LM_LOG_ERROR, "path to peer %u not given to the workers: %s", peer,
+		       strerror(-rc));
+		lm_underlay_changed(c, s->path.port);
 		return;
 	}
-	if (s->path_set && memcmp(&s->outer, &o, sizeof(o)) == 0)
-		return;
-	ip6 = s->path.remote.ip.family == 6;
-	if (lm_dp_path_set(c->dp, peer, &o,
-			   (uint16_t)lm_esp_inner_mtu(c->cfg->ports[s->path.port].mtu, ip6)) != 0)
-		return;
 	s->outer = o;
-	s->path_set = true;
+	s->path_set = found;
 }
 
 static void on_due(uv_timer_t *t)
