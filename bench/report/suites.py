@@ -77,9 +77,10 @@ def gateway(quick):
 
 
 def scale(quick):
-    """IMIX; as many packets before they repeat as make the tables' size felt."""
+    """IMIX; as many packets before they repeat as make the tables' size felt. Routes: a gateway
+    holds LM_FWD_ROUTES4_DEFAULT."""
     peers = [1, 16] if quick else [1, 16, 256, 4096]
-    routes = [10, 1000] if quick else [10, 1000, 100000, 1000000]
+    routes = [10, 1000] if quick else [10, 1000, 60000]
     packets = "768" if quick else "16384"
     found = [_gateway(f"scale/{way}/peers/{n}", 0, args, quick, "-p", str(n), "-l", packets)
              for n in peers for way, args in WAYS]
