@@ -48,16 +48,6 @@ struct lm_mesh_sa_out {
 	const struct lm_esp_key *keys;
 };
 
-/*
- * One direction of what we relay: what arrives from `from` under its number goes on over `to` under
- * that one's. Both are direct ways of live sessions with members, each relay field the number that
- * we gave out for that end. peer_from pays for the bytes.
- */
-struct lm_mesh_relay {
-	struct lm_path from, to;
-	uint32_t peer_from, peer_to;
-};
-
 struct lm_mesh_ops {
 	/* Send one control datagram. May drop it; it is not to be kept. */
 	void (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
@@ -77,15 +67,6 @@ struct lm_mesh_ops {
 	int (*peer_set)(void *user, uint32_t peer, const struct lm_cert *cert,
 			const struct lm_announcement *ann);
 	void (*peer_gone)(void *user, uint32_t peer);
-	/* We are a relay: a datagram under this number (r->from.relay) that comes exactly from
-	 * r->from is passed on, anything else under it is a counted drop. A number that is set
-	 * already is changed, as when an end roams; r = NULL removes it. 0 or -errno: the relay's
-	 * table is full. */
-	int (*relay_set)(void *user, uint64_t id, const struct lm_mesh_relay *r);
-	/* We are an end: what comes under this number from that relay's address is ours, and is
-	 * handed back with the number in its path. from = NULL removes it. 0 or -errno. A number
-	 * may be set here and above at once: another relay chose it. */
-	int (*relay_end)(void *user, uint64_t id, const struct lm_path *from);
 	/* Our own announcement changed: to be stored, then published to the coordinators. */
 	void (*announce)(void *user, uint64_t sequence, const uint8_t *data, size_t len);
 	/* A revocation list newer than any before was taken: to be stored and passed on. */
