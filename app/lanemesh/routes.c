@@ -4,11 +4,11 @@
 #include "table.h"
 
 static const struct cli_column columns[] = {
-    {"PREFIX", "prefix", 26, false, NULL},
+    {"PREFIX", "prefix", 43, false, NULL},
     {"SOURCE", "source", 9, false, NULL},
     {"ACTIVE", "active", 6, false, NULL},
-    {"SITE", "peer", 16, false, NULL},
-    {"DEV", "dev", 10, false, NULL},
+    {"SITE", "peer", 12, false, NULL},
+    {"DEV", "dev", 6, false, NULL},
     {"VIA", "via", 0, false, NULL},
     {0},
 };

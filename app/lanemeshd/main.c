@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 static const char help[] =
     "NAME\n"
@@ -120,6 +122,9 @@ int main(int argc, char **argv)
 		(void)lm_error_set(&err, 1, "libsodium cannot start");
 		return fail(&err);
 	}
+	/* Keys are in memory: none in core files, and no ptrace by others. */
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	/* A coordinator or an operator who hangs up is an error of that connection alone. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (lm_control_new(config, instance, &c, &err) != 0)

@@ -199,6 +199,10 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
 /* The signed announcement in force; NULL before lm_mesh_local. */
 const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len);
+/* Calls back with the SPI base of every session whose inbound SAs are installed. Must not change
+ * the mesh. */
+void lm_mesh_sessions(const struct lm_mesh *m, void (*each)(void *user, uint32_t session),
+		      void *user);
 /* ESP keys of the live sessions for `sa --wireshark`, when the caller's config allows export. */
 struct lm_sa_export {
 	uint32_t peer;

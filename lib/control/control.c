@@ -95,14 +95,39 @@ static void on_metrics(uv_poll_t *h, int status, int events)
 	lm_metrics_http_run(c->metrics);
 }
 
+struct session_list {
+	uint32_t *of;
+	size_t n, cap;
+};
+
+static void list_session(void *user, uint32_t session)
+{
+	struct session_list *l = user;
+
+	if (l->n == l->cap) {
+		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
+		uint32_t *more = realloc(l->of, cap * sizeof(*more));
+
+		if (more == NULL)
+			return; /* told of in a second */
+		l->of = more;
+		l->cap = cap;
+	}
+	l->of[l->n++] = session;
+}
+
+/* Also of sessions that are not the current one: ESP on one of ours that is not confirmed yet says
+ * that the peer has taken it. */
 static void report_usage(struct lm_control *c, struct lm_now now)
 {
-	struct lm_peer_info p;
+	struct session_list l = {0};
 	struct lm_dp_usage u;
 
-	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, &p); i = p.index + 1)
-		if (p.state == LM_PEER_UP && lm_dp_usage(c->dp, p.session, &u) == 0)
-			lm_mesh_usage(c->mesh, now, p.session, u.last_rx, u.highest_seq);
+	lm_mesh_sessions(c->mesh, list_session, &l);
+	for (size_t i = 0; i < l.n; i++)
+		if (lm_dp_usage(c->dp, l.of[i], &u) == 0)
+			lm_mesh_usage(c->mesh, now, l.of[i], u.last_rx, u.highest_seq);
+	free(l.of);
 }
 
 static void on_second(uv_timer_t *t)

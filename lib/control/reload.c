@@ -148,6 +148,26 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 	return 0;
 }
 
+/* The certificate is read at the start only: a renewed one must not look as if it were in use. */
+static void check_cert(struct lm_control *c)
+{
+	struct lm_error why;
+	uint8_t *data;
+	size_t len;
+
+	if (lm_armor_read(c->cfg->certificate, LM_LABEL_CERT, NULL, &data, &len, &why) != 0) {
+		lm_log(&c->log, LM_LOG_WARN, "%s; the certificate read at the start stays",
+		       why.text);
+		return;
+	}
+	if (len != c->cert_len || memcmp(data, c->cert, len) != 0)
+		lm_log(&c->log, LM_LOG_WARN,
+		       "%s has changed: restart to use the new certificate (peers are back within "
+		       "seconds)",
+		       c->cfg->certificate);
+	free(data);
+}
+
 int lm_control_reload(struct lm_control *c, struct lm_error *err)
 {
 	struct lm_config *next = malloc(sizeof(*next));
@@ -169,9 +189,11 @@ int lm_control_reload(struct lm_control *c, struct lm_error *err)
 			rc = apply(c, next, &ch, err);
 	}
 	free(next);
-	if (rc != 0)
+	if (rc != 0) {
 		lm_log(&c->log, LM_LOG_ERROR, "reload refused: %s", err->text);
-	else
-		lm_log(&c->log, LM_LOG_INFO, "config reloaded");
-	return rc;
+		return rc;
+	}
+	check_cert(c);
+	lm_log(&c->log, LM_LOG_INFO, "config reloaded");
+	return 0;
 }

@@ -61,6 +61,15 @@ const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len)
 	return m->has_ann ? m->ann : NULL;
 }
 
+void lm_mesh_sessions(const struct lm_mesh *m, void (*each)(void *user, uint32_t session),
+		      void *user)
+{
+	for (const struct peer *p = m->peers; p != NULL; p = p->hh.next)
+		for (const struct session *s = p->sessions; s != NULL; s = s->next)
+			if (s->has_in)
+				each(user, s->slot.spi);
+}
+
 static void export_lanes(const struct session *s, bool inbound, unsigned lanes, uint32_t spi_base,
 			 void (*each)(void *user, const struct lm_sa_export *sa), void *user)
 {
