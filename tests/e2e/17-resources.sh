@@ -42,5 +42,5 @@ streamed load
 rss1=$(rss)
 say "after load and rekeys: $((rss0 / 1024)) to $((rss1 / 1024)) MB, $fds0 to $(fds) descriptors"
 is $((rss1 / 1024)) -lt 512 "MB of memory"
-is $rss1 -le $((rss0 + 4096)) "kB of memory after rekeys and questions ($rss0 before)"
+is "$rss1" -le $((rss0 + 4096)) "kB of memory after rekeys and questions ($rss0 before)"
 is "$(fds)" -le "$fds0" "open descriptors"

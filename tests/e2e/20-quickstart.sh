@@ -45,7 +45,7 @@ grep -q 'up already' "$lab_run/up.log" || fail "up again started anew"
 ip netns exec lm-host1 ping -c3 -i0.1 10.3.0.10 >/dev/null || fail "ping 10.3.0.10"
 ip netns exec lm-host2 ping -6 -c3 -i0.1 fd00:1::10 >/dev/null || fail "ping fd00:1::10"
 for ns in lm-host{1,2,3} lm-gw{1,2,3} lm-wan lm-coord; do
-	[ -e /run/netns/$ns ] || fail "no namespace $ns"
+	[ -e "/run/netns/$ns" ] || fail "no namespace $ns"
 done
 "$cli" -i gw1 status >"$lab_run/out" || fail "status"
 [ "$(awk '{ if (length > n) n = length } END { print n }' "$lab_run/out")" -le 100 ] ||
