@@ -237,13 +237,17 @@ int lm_m_prefixes_check(const struct lm_mesh *m, const struct lm_prefix *prefixe
 		return lm_error_set(err, EINVAL, "%u prefixes; at most %d can be announced", n,
 				    LM_PREFIXES_MAX);
 	for (unsigned i = 0; prefixes != NULL && i < n; i++) {
-		bool inside = false;
+		char text[LM_PREFIX_STRLEN];
+		bool inside = false, twice = false;
 
 		for (unsigned j = 0; j < m->cert.n_prefixes; j++)
 			inside |= lm_prefix_covers(&m->cert.prefixes[j], &prefixes[i]);
+		for (unsigned j = 0; j < i; j++)
+			twice |= lm_prefix_equal(&prefixes[j], &prefixes[i]);
+		if (twice)
+			return lm_error_set(err, EINVAL, "prefix %s is there twice; remove one",
+					    lm_prefix_format(&prefixes[i], text));
 		if (!inside) {
-			char text[LM_PREFIX_STRLEN];
-
 			return lm_error_set(err, EINVAL,
 					    "prefix %s is not in this node's certificate; have it "
 					    "signed again with it, or do not announce it",

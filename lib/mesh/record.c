@@ -78,7 +78,8 @@ static enum lm_verdict own_returned(struct lm_mesh *m, const uint8_t *data, size
 	struct lm_announcement a;
 	enum lm_verdict v = lm_announcement_check(data, len, &m->cert, &a);
 
-	if (v == LM_TRUSTED && a.sequence < UINT64_MAX) {
+	/* INT64_MAX is the last number there is: nothing can follow it. */
+	if (v == LM_TRUSTED && a.sequence < INT64_MAX) {
 		m->sequence = a.sequence;
 		if (m->has_ann)
 			lm_m_own_announcement(m, true);
@@ -295,6 +296,15 @@ enum lm_verdict lm_mesh_revocation(struct lm_mesh *m, struct lm_now now, const u
 
 /* ---------------------------------------------------------- local changes -- */
 
+/* No two endpoints of an announcement are equal in kind and address. */
+static bool announced(const struct lm_mesh *m, const struct lm_local_endpoint *e)
+{
+	for (unsigned i = 0; i < m->n_local; i++)
+		if (m->local[i].kind == e->kind && lm_endpoint_equal(&m->local[i].ep, &e->ep))
+			return true;
+	return false;
+}
+
 void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
 		   size_t n)
 {
@@ -314,7 +324,8 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 				   lm_endpoint_format(&e.ep, at));
 			continue;
 		}
-		m->local[m->n_local++] = e;
+		if (!announced(m, &e))
+			m->local[m->n_local++] = e;
 		if (e.ep.ip.family == 6)
 			m->wan6[e.port] = true;
 		else

@@ -157,6 +157,15 @@ static void test_own_announcement(void **state)
 	assert_int_equal(p.a->announces, 1);
 	node_local(p.a);
 	assert_int_equal(p.a->announces, 1); /* nothing new */
+	/* the same address twice is one endpoint */
+	{
+		struct lm_local_endpoint twice[2] = {{.kind = LM_EP_HOST, .ep = p.a->wan[0]},
+						     {.kind = LM_EP_HOST, .ep = p.a->wan[0]}};
+
+		lm_mesh_local(p.a->mesh, world_now(&p.w, p.a), twice, 2);
+		assert_int_equal(p.a->announces, 1);
+		assert_non_null(lm_mesh_own_announcement(p.a->mesh, &len));
+	}
 	for (int i = 0; i < 5; i++) {
 		p.a->wan[0].port++;
 		node_local(p.a);
