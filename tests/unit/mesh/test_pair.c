@@ -126,6 +126,97 @@ static void test_rekey(void **state)
 	}
 }
 
+/* Holds everything back; deliver() lets one message of a kind and sender through. */
+static bool hold_all(struct world *w, struct datagram *d, void *user)
+{
+	struct capture *c = user;
+
+	world_must(w, c->n < c->max);
+	c->d[c->n++] = *d;
+	return false;
+}
+
+static bool deliver(struct pair *p, struct capture *c, const struct node *from, uint8_t type)
+{
+	struct node *to = from == p->a ? p->b : p->a;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		struct datagram d = c->d[i];
+
+		if (datagram_type(&d) != type || !lm_endpoint_equal(&d.from, &from->wan[0]))
+			continue;
+		memmove(&c->d[i], &c->d[i + 1], (--c->n - i) * sizeof(d));
+		node_deliver(to, 0, &d);
+		return true;
+	}
+	return false;
+}
+
+/* Two handshakes cross, and the lesser node's probe comes after its answer to the greater one's. */
+static void test_late_probe(void **state)
+{
+	static struct datagram held[64];
+	struct capture c = {.max = 64, .d = held};
+	struct node *g, *l;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 15);
+	g = memcmp(p.a->id->ed_public, p.b->id->ed_public, 32) > 0 ? p.a : p.b;
+	l = g == p.a ? p.b : p.a;
+	p.w.tap = hold_all;
+	p.w.tap_user = &c;
+	pair_start(&p);
+	world_pass(&p.w, 20 * LM_MSEC);
+	assert_true(deliver(&p, &c, g, LM_MSG_INIT) && deliver(&p, &c, l, LM_MSG_INIT));
+	assert_true(deliver(&p, &c, g, LM_MSG_RESP) && deliver(&p, &c, l, LM_MSG_RESP));
+	/* each probes on its own; the greater one's arrives and is answered first */
+	assert_true(deliver(&p, &c, g, LM_MSG_TRANSPORT));
+	for (unsigned i = 0; i < c.n; i++) { /* the lesser one's probe goes to the end */
+		if (lm_endpoint_equal(&held[i].from, &l->wan[0])) {
+			struct datagram late = held[i];
+
+			memmove(&held[i], &held[i + 1], (c.n - 1 - i) * sizeof(late));
+			held[c.n - 1] = late;
+			break;
+		}
+	}
+	while (deliver(&p, &c, l, LM_MSG_TRANSPORT))
+		;
+	assert_true(pair_up(&p));
+	p.w.tap = NULL;
+	assert_int_equal(pair_talk(&p, 15 * LM_SEC, 10 * LM_MSEC), 0);
+	assert_true(pair_up(&p));
+	world_free(&p.w);
+}
+
+/* No answer to a probe gets through, but ESP does: that is an answer too. */
+static bool drop_answers(struct world *w, struct datagram *d, void *user)
+{
+	(void)w;
+	return datagram_type(d) != LM_MSG_TRANSPORT || !lm_endpoint_equal(&d->from, user);
+}
+
+static void test_confirmed_by_esp(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 16);
+	p.w.tap = drop_answers;
+	p.w.tap_user = &p.b->wan[0];
+	node_start(p.a);
+	node_start(p.b);
+	(void)node_tell(p.b, p.a);
+	world_pass(&p.w, LM_SEC);
+	assert_true(node_up(p.b, p.a, NULL));
+	assert_false(node_up(p.a, p.b, NULL));
+	assert_true(node_send_esp(p.b, p.a));
+	world_pass(&p.w, 2 * LM_SEC);
+	assert_true(pair_up(&p));
+	world_free(&p.w);
+}
+
 static bool drop_type(struct world *w, struct datagram *d, void *user)
 {
 	(void)w;
@@ -257,6 +348,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_up),	       cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_late_probe), cmocka_unit_test(test_confirmed_by_esp),
 	    cmocka_unit_test(test_rekey),      cmocka_unit_test(test_simultaneous),
 	    cmocka_unit_test(test_reject),     cmocka_unit_test(test_responder_rekeys),
 	    cmocka_unit_test(test_soft_limit), cmocka_unit_test(test_psk),

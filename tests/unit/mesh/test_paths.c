@@ -186,6 +186,94 @@ static void test_spoofed(void **state)
 	world_free(&p.w);
 }
 
+/* Catches, once, what b sends of the type. */
+struct caught {
+	struct capture c;
+	const struct node *from;
+};
+
+static bool caught_tap(struct world *w, struct datagram *d, void *user)
+{
+	struct caught *t = user;
+
+	return !lm_endpoint_equal(&d->from, &t->from->wan[0]) || capture_tap(w, d, &t->c);
+}
+
+/* Finer points of the challenge. */
+static void test_challenge(void **state)
+{
+	struct datagram d[2];
+	struct capture c = {.type = LM_MSG_TRANSPORT, .max = 1, .drop = true, .d = d};
+	struct capture e = {.type = 0xff, .max = 1, .drop = true, .d = &d[1]};
+	struct caught t = {.c = c};
+	struct pair p;
+	uint64_t sent;
+
+	(void)state;
+	/* b's answer to a keepalive, caught and brought from where a has just put a question: the
+	 * token is good, the place is not the one that it was sent to */
+	pair_begin(&p, 33);
+	p.b->timers.keepalive = 60 * LM_SEC; /* b asks nothing itself */
+	pair_connect(&p);
+	t.from = p.b;
+	p.w.tap = caught_tap;
+	p.w.tap_user = &t;
+	for (int i = 0; i < 700 && t.c.n == 0; i++)
+		world_pass(&p.w, 10 * LM_MSEC);
+	assert_int_equal(t.c.n, 1);
+	p.w.tap = capture_tap;
+	p.w.tap_user = &e;
+	assert_true(node_send_esp(p.b, p.a));
+	p.w.tap = NULL;
+	assert_int_equal(e.n, 1);
+	world_inject(&p.w, &elsewhere, &d[1].to, d[1].data, d[1].len, 0);
+	world_inject(&p.w, &elsewhere, &d[0].to, d[0].data, d[0].len, LM_MSEC);
+	world_pass(&p.w, 3 * LM_SEC);
+	assert_int_equal(counters(p.a)->moves, 0);
+	world_free(&p.w);
+
+	/* a message that is new but not the newest: its probe is answered, and that is all */
+	pair_begin(&p, 34);
+	pair_connect(&p);
+	p.w.tap = capture_tap;
+	c.n = 0;
+	p.w.tap_user = &c;
+	while (c.n == 0 || !lm_endpoint_equal(&d[0].from, &p.b->wan[0])) {
+		c.n = 0;
+		world_pass(&p.w, 10 * LM_MSEC);
+	}
+	p.w.tap = NULL;
+	world_pass(&p.w, 12 * LM_SEC);
+	sent = p.a->sent;
+	lm_mesh_datagram(p.a->mesh, world_now(&p.w, p.a), &(struct lm_path){.remote = elsewhere},
+			 d[0].data, d[0].len);
+	assert_true(p.a->sent <= sent + 1);
+	assert_int_equal(counters(p.a)->replayed, 0);
+	world_free(&p.w);
+
+	/* b was elsewhere for a moment; when it is back the matter is closed */
+	pair_begin(&p, 35);
+	pair_connect(&p);
+	p.b->wan[0].port = 7777;
+	assert_true(node_send_esp(p.b, p.a));
+	world_pass(&p.w, 6 * LM_MSEC); /* a's probe is on its way to port 7777 */
+	p.w.tap = capture_tap;
+	c.n = 0;
+	p.w.tap_user = &c;
+	world_pass(&p.w, 6 * LM_MSEC);
+	assert_int_equal(c.n, 1); /* b's answer */
+	p.w.tap = NULL;
+	p.b->wan[0].port = 4500;
+	assert_true(node_send_esp(p.b, p.a));
+	world_pass(&p.w, 500 * LM_MSEC); /* a would be free to ask again */
+	sent = p.a->sent;
+	world_inject(&p.w, &d[0].from, &d[0].to, d[0].data, d[0].len, 0);
+	world_pass(&p.w, 300 * LM_MSEC);
+	assert_int_equal(p.a->sent, sent);
+	assert_int_equal(counters(p.a)->moves, 0);
+	world_free(&p.w);
+}
+
 static void test_two_ports(void **state)
 {
 	const struct lm_endpoint second[2] = {{{4, {198, 51, 100, 1}}, 4500},
@@ -402,11 +490,12 @@ static void test_several(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_dead),    cmocka_unit_test(test_quiet),
-	    cmocka_unit_test(test_restart), cmocka_unit_test(test_rebinding),
-	    cmocka_unit_test(test_spoofed), cmocka_unit_test(test_two_ports),
-	    cmocka_unit_test(test_victims), cmocka_unit_test(test_overlay),
-	    cmocka_unit_test(test_several), cmocka_unit_test(test_default_route),
+	    cmocka_unit_test(test_dead),	  cmocka_unit_test(test_quiet),
+	    cmocka_unit_test(test_restart),	  cmocka_unit_test(test_rebinding),
+	    cmocka_unit_test(test_challenge),	  cmocka_unit_test(test_spoofed),
+	    cmocka_unit_test(test_two_ports),	  cmocka_unit_test(test_victims),
+	    cmocka_unit_test(test_overlay),	  cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_default_route),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,52 @@ static void any_peer_gone(void *user, uint32_t peer)
 	(void)peer;
 }
 
+/* Prefixes of those that are out are free for underlay addresses again. */
+static void test_overlay_of_barred(void **state)
+{
+	const struct lm_ip inside = {4, {10, 1, 0, 9}};
+	uint8_t list[512];
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 14);
+	pair_connect(&p);
+	assert_true(lm_m_overlay_has(p.a->mesh, &inside));
+	p.w.esp_may_miss = true;
+	(void)world_revoke(&p.w, p.b, 0, list, sizeof(list));
+	assert_false(lm_m_overlay_has(p.a->mesh, &inside));
+	world_free(&p.w);
+}
+
+/* The node that we call shows the certificate of another one. */
+static void test_wrong_node(void **state)
+{
+	struct node *c;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 15);
+	c = world_node(&p.w);
+	node_start(p.a);
+	node_start(p.b);
+	node_start(c);
+	free(p.b->mesh->cert_raw);
+	p.b->mesh->cert_raw = malloc(c->cert_len);
+	assert_non_null(p.b->mesh->cert_raw);
+	memcpy(p.b->mesh->cert_raw, c->cert, c->cert_len);
+	p.b->mesh->cert_len = c->cert_len;
+	assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
+	world_pass(&p.w, 5 * LM_SEC);
+	assert_true(counters(p.a)->cert_refused[LM_WRONG_NODE] > 0);
+	assert_int_equal(p.a->sas_added, 0);
+	/* also when that one is known */
+	assert_int_equal(node_tell(c, p.a), LM_TRUSTED);
+	world_pass(&p.w, 90 * LM_SEC);
+	assert_false(node_up(p.a, p.b, NULL));
+	assert_true(node_up(p.a, c, NULL));
+	world_free(&p.w);
+}
+
 /* A big directory: memory and time per peer stay small. Certificates are signed before the clock
  * runs, so the run itself is what is long or short. */
 static void test_many(void **state)
@@ -277,6 +323,8 @@ int main(void)
 	    cmocka_unit_test(test_max_peers),
 	    cmocka_unit_test(test_unlisted),
 	    cmocka_unit_test(test_own_announcement),
+	    cmocka_unit_test(test_overlay_of_barred),
+	    cmocka_unit_test(test_wrong_node),
 	    cmocka_unit_test(test_many),
 	};
 

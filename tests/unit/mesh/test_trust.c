@@ -204,6 +204,65 @@ static void test_revoked(void **state)
 	}
 }
 
+/* The one that we call answers with a certificate that is none here. */
+static void test_responder(void **state)
+{
+	uint8_t seed[32] = {11}, good[LM_CERT_MAX];
+	struct lm_identity *other = lm_identity_from_seed(seed);
+	size_t good_len;
+	struct pair p;
+
+	(void)state;
+	assert_non_null(other);
+	pair_begin(&p, 11);
+	good_len = p.b->cert_len;
+	memcpy(good, p.b->cert, good_len);
+	p.b->authorities.n = 2;
+	memcpy(p.b->authorities.keys[1], other->ed_public, LM_KEY_LEN);
+	node_sign(p.b, other);
+	node_start(p.a);
+	node_start(p.b);
+	assert_int_equal(
+	    lm_mesh_record(p.a->mesh, world_now(&p.w, p.a), good, good_len, p.b->ann, p.b->ann_len),
+	    LM_TRUSTED);
+	world_pass(&p.w, 10 * LM_SEC);
+	assert_true(counters(p.a)->cert_refused[LM_UNKNOWN_AUTHORITY] > 0);
+	assert_false(node_up(p.a, p.b, NULL));
+	assert_int_equal(p.a->sas_added, 0);
+	lm_identity_free(other);
+	world_free(&p.w);
+}
+
+/* An older certificate, which held more, does not come back in place of the newer one. */
+static void test_older(void **state)
+{
+	uint8_t older[LM_CERT_MAX];
+	size_t older_len;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 12);
+	p.b->cert_body.prefixes[p.b->cert_body.n_prefixes++] =
+	    (struct lm_prefix){{4, {172, 20, 0, 0}}, 16};
+	node_sign(p.b, p.w.authority);
+	older_len = p.b->cert_len;
+	memcpy(older, p.b->cert, older_len);
+	p.b->cert_body.n_prefixes--;
+	p.b->cert_body.serial++;
+	node_sign(p.b, p.w.authority);
+	pair_connect(&p);
+	assert_int_equal(lm_mesh_record(p.a->mesh, world_now(&p.w, p.a), older, older_len, NULL, 0),
+			 LM_TRUSTED);
+	assert_int_equal(node_peer_of(p.a, p.b)->cert.n_prefixes, 1);
+	/* the other way round the newer one is taken */
+	p.b->cert_body.serial++;
+	p.b->cert_body.n_prefixes++;
+	node_sign(p.b, p.w.authority);
+	assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
+	assert_int_equal(node_peer_of(p.a, p.b)->cert.n_prefixes, 2);
+	world_free(&p.w);
+}
+
 /* FAULTS row 16. */
 static void test_clocks(void **state)
 {
@@ -304,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_strangers), cmocka_unit_test(test_records),
+	    cmocka_unit_test(test_responder), cmocka_unit_test(test_older),
 	    cmocka_unit_test(test_expiry),    cmocka_unit_test(test_revoked),
 	    cmocka_unit_test(test_clocks),    cmocka_unit_test(test_authorities),
 	};
