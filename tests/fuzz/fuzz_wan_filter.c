@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!fragment && lm_wan_filter6(&port, own, ip, total))
 			check_passed(ip, total);
 	}
-	if (total > 0) {
+	if (total > 0 && lm_ip_ttl(ip) > 0) { /* the path refuses 0 and 1 before */
 		uint8_t ttl = lm_ip_ttl(ip), before = lm_ip_tos(ip);
 
 		lm_ip_dec_ttl(ip);
