@@ -144,10 +144,17 @@ struct lm_local_endpoint {
 };
 void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
 		   size_t n);
-/* New authorities, or prefixes to announce (config reload). All peers are judged again. 0 or
- * -EINVAL with err, then nothing has changed. */
-int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_authorities *au,
-			const struct lm_prefix *prefixes, uint8_t n_prefixes,
+/* What a config reload may change. */
+struct lm_mesh_change {
+	const struct lm_authorities *authorities; /* of the same mesh */
+	const uint8_t *cert; /* ours, perhaps renewed: same node, same overlay addresses; copied */
+	size_t cert_len;
+	const struct lm_prefix *prefixes; /* to announce; NULL = all of the certificate's */
+	uint8_t n_prefixes;
+};
+/* All peers are judged again. Peers learn of a new certificate by the next handshake, or by the
+ * coordinators before. 0 or -EINVAL, -ENOMEM with err, then nothing has changed. */
+int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_mesh_change *change,
 			struct lm_error *err) LM_MUST_CHECK;
 /* Starts a handshake with the peer at the next tick (e.g. an operator asks). -ENOENT for an unknown
  * number. */

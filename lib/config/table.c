@@ -60,7 +60,7 @@ static const struct lm_row node_rows[] = {
      AT(lm_config, mesh)},
     {OPT("identity", MUST, RESTART, "private key of this node, made by lanemesh keygen"),
      VALUE(PATH), ANY, AT(lm_config, identity)},
-    {OPT("certificate", MUST, RESTART, "certificate of this node, signed by an authority"),
+    {OPT("certificate", MUST, LIVE, "certificate of this node, signed by an authority"),
      VALUE(PATH), ANY, AT(lm_config, certificate)},
     {OPT("authorities", MUST, LIVE, "public keys that may sign certificates"), LIST(KEY),
      ENTRIES(1, 8), ATLIST(lm_config, authorities, n_authorities)},

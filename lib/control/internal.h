@@ -136,6 +136,9 @@ void lm_control_rearm(struct lm_control *c);
 /* own.c */
 /* Reads and judges the certificate; the key is loaded already. */
 int lm_own_cert_load(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
+/* The mesh took this certificate of ours, which may be the one in force; keeps data. True: it is
+ * another one. */
+bool lm_own_cert_renewed(struct lm_control *c, uint8_t *data, size_t len);
 /* The pre-shared key in a file; path "" leaves out as it is. */
 int lm_own_psk(const char *path, uint8_t out[32], struct lm_error *err) LM_MUST_CHECK;
 /* What this site may send: the certificate says so. */

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+/* The authority's word that this moment has passed (FAULTS row 16: 1970 at boot). */
+static void raise_floor(struct lm_control *c, int64_t moment)
+{
+	if (moment > c->wall_floor)
+		c->wall_floor = moment;
+}
+
 int lm_own_cert_load(struct lm_control *c, struct lm_error *err)
 {
 	struct lm_cert cert;
@@ -17,9 +24,7 @@ int lm_own_cert_load(struct lm_control *c, struct lm_error *err)
 	if (rc != 0)
 		return rc;
 	if (lm_cert_decode(c->cert, c->cert_len, &cert, &body) == 0)
-		/* The authority's word that this moment has passed (FAULTS row 16: 1970 at boot).
-		 */
-		c->wall_floor = cert.not_before;
+		raise_floor(c, cert.not_before);
 	v = lm_cert_check(c->cert, c->cert_len, &c->authorities, NULL, lm_control_now(c).wall,
 			  &cert);
 	if (v != LM_TRUSTED)
@@ -41,8 +46,19 @@ void lm_control_raise_floor(void *user, const uint8_t *data, size_t len)
 	struct lm_revocation list;
 	size_t body;
 
-	if (lm_revocation_decode(data, len, &list, &body) == 0 && list.issued > c->wall_floor)
-		c->wall_floor = list.issued;
+	if (lm_revocation_decode(data, len, &list, &body) == 0)
+		raise_floor(c, list.issued);
+}
+
+bool lm_own_cert_renewed(struct lm_control *c, uint8_t *data, size_t len)
+{
+	bool renewed = len != c->cert_len || memcmp(data, c->cert, len) != 0;
+
+	free(c->cert);
+	c->cert = data;
+	c->cert_len = len;
+	raise_floor(c, lm_mesh_own_cert(c->mesh)->not_before);
+	return renewed;
 }
 
 int lm_own_psk(const char *path, uint8_t out[32], struct lm_error *err)

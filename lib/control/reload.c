@@ -88,11 +88,41 @@ static int check_list(const char *path, const struct lm_authorities *au, const u
 					      lm_verdict_text(v));
 }
 
+/* What a reload takes from files beside the config. */
+struct files {
+	uint8_t *list, *cert;
+	size_t list_len, cert_len;
+};
+
+static void files_free(struct files *f)
+{
+	free(f->list);
+	free(f->cert);
+}
+
+static int files_read(struct lm_control *c, const struct lm_config *next, struct files *f,
+		      struct lm_error *err)
+{
+	int rc = read_list(next->revocation_list, &f->list, &f->list_len, err);
+
+	if (rc == -ENOENT) /* it may come later: the file is watched */
+		lm_log(&c->log, LM_LOG_WARN, "%s", err->text);
+	else if (rc != 0)
+		return rc;
+	return lm_armor_read(next->certificate, LM_LABEL_CERT, NULL, &f->cert, &f->cert_len, err);
+}
+
 /* First all that can be refused; nothing has changed until then. */
 static int prepare(struct lm_control *c, const struct lm_config *next,
-		   const struct lm_authorities *au, const uint8_t *list, size_t list_len,
-		   struct lm_error *err)
+		   const struct lm_authorities *au, const struct files *f, struct lm_error *err)
 {
+	const struct lm_mesh_change change = {
+	    .authorities = au,
+	    .cert = f->cert,
+	    .cert_len = f->cert_len,
+	    .prefixes = next->n_prefixes > 0 ? next->prefixes : NULL,
+	    .n_prefixes = next->n_prefixes,
+	};
 	uint8_t x[LM_KEY_LEN];
 	struct lm_error why;
 	int rc = 0;
@@ -102,70 +132,59 @@ static int prepare(struct lm_control *c, const struct lm_config *next,
 			return lm_error_set(err, EINVAL,
 					    "%s: coordinators[%u].key is not a valid public key",
 					    c->config_path, i);
-	if (list != NULL)
-		rc = check_list(next->revocation_list, au, list, list_len, err);
+	if (f->list != NULL)
+		rc = check_list(next->revocation_list, au, f->list, f->list_len, err);
 	if (rc != 0)
 		return rc;
-	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), au,
-				 next->n_prefixes > 0 ? next->prefixes : NULL, next->n_prefixes,
-				 &why);
+	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), &change, &why);
 	return rc == 0 ? 0 : lm_error_set(err, -rc, "%s: %s", c->config_path, why.text);
+}
+
+/* Takes the certificate out of f. */
+static bool apply_cert(struct lm_control *c, struct files *f)
+{
+	struct lm_error err;
+	bool renewed = lm_own_cert_renewed(c, f->cert, f->cert_len);
+
+	f->cert = NULL;
+	if (!renewed)
+		return false;
+	lm_log(&c->log, LM_LOG_INFO, "the renewed certificate is in use");
+	if (lm_own_publish(c, &err) != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "the source check of the LANs stays: %s", err.text);
+	return true;
 }
 
 static int apply(struct lm_control *c, const struct lm_config *next, const struct changes *ch,
 		 struct lm_error *err)
 {
 	struct lm_authorities au;
-	uint8_t *list;
-	size_t list_len = 0;
-	int rc = read_list(next->revocation_list, &list, &list_len, err);
+	struct files f = {0};
+	int rc = files_read(c, next, &f, err);
 
-	if (rc == -ENOENT) /* it may come later: the file is watched */
-		lm_log(&c->log, LM_LOG_WARN, "%s", err->text);
-	else if (rc != 0)
-		return rc;
 	authorities_of(next, &au);
-	rc = prepare(c, next, &au, list, list_len, err);
+	if (rc == 0)
+		rc = prepare(c, next, &au, &f, err);
 	if (rc != 0) {
-		free(list);
+		files_free(&f);
 		return rc;
 	}
 	c->authorities = au;
 	lm_directory_keep_issuers(c->directory, &c->authorities);
-	/* Links for the same authorities and lists: these go on unless they changed themselves.
-	 * Only a lack of memory is left as a reason to fail. */
-	if (ch->coordinators && lm_coords_start(c, next, err) != 0)
+	/* Links that show the certificate in force. Only a lack of memory is left as a reason to
+	 * fail. */
+	if ((apply_cert(c, &f) || ch->coordinators) && lm_coords_start(c, next, err) != 0)
 		lm_log(&c->log, LM_LOG_ERROR, "coordinators stay as they were: %s", err->text);
 	*c->cfg = *next;
 	c->log.level = next->log_level;
 	c->local_changed = true;
 	lm_control_local(c);
 	lm_control_watch_revocation(c);
-	if (list != NULL)
-		lm_control_revocation(c, list, list_len, next->revocation_list);
-	free(list);
+	if (f.list != NULL)
+		lm_control_revocation(c, f.list, f.list_len, next->revocation_list);
+	files_free(&f);
 	lm_control_rearm(c);
 	return 0;
-}
-
-/* The certificate is read at the start only: a renewed one must not look as if it were in use. */
-static void check_cert(struct lm_control *c)
-{
-	struct lm_error why;
-	uint8_t *data;
-	size_t len;
-
-	if (lm_armor_read(c->cfg->certificate, LM_LABEL_CERT, NULL, &data, &len, &why) != 0) {
-		lm_log(&c->log, LM_LOG_WARN, "%s; the certificate read at the start stays",
-		       why.text);
-		return;
-	}
-	if (len != c->cert_len || memcmp(data, c->cert, len) != 0)
-		lm_log(&c->log, LM_LOG_WARN,
-		       "%s has changed: restart to use the new certificate (peers are back within "
-		       "seconds)",
-		       c->cfg->certificate);
-	free(data);
 }
 
 int lm_control_reload(struct lm_control *c, struct lm_error *err)
@@ -193,7 +212,6 @@ int lm_control_reload(struct lm_control *c, struct lm_error *err)
 		lm_log(&c->log, LM_LOG_ERROR, "reload refused: %s", err->text);
 		return rc;
 	}
-	check_cert(c);
 	lm_log(&c->log, LM_LOG_INFO, "config reloaded");
 	return 0;
 }

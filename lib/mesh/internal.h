@@ -247,9 +247,6 @@ void lm_m_disarm(struct lm_mesh *m, struct due *d);
 int lm_m_due_init(struct lm_mesh *m, struct due *d, enum timer_kind kind);
 uint32_t lm_m_random_below(struct lm_mesh *m, uint32_t limit);
 lm_time lm_m_jitter(struct lm_mesh *m, lm_time max);
-/* Every prefix inside the own certificate? out: a copy. */
-int lm_m_prefixes_check(const struct lm_mesh *m, const struct lm_prefix *prefixes, uint8_t n,
-			struct lm_prefix out[LM_PREFIXES_MAX], struct lm_error *err) LM_MUST_CHECK;
 /* False: not sent, because no WAN port can reach the address or it is inside the mesh. */
 bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len);
 
@@ -342,6 +339,14 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 		     struct lm_path out[LM_M_TARGETS]);
 /* The path is proven: bulk goes there. */
 void lm_m_path_set(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
+
+/* reconfigure.c */
+int lm_m_own_cert_check(const struct lm_mesh *m, const uint8_t *data, size_t len,
+			const struct lm_authorities *au, struct lm_cert *out,
+			struct lm_error *err) LM_MUST_CHECK;
+/* Every prefix inside the own certificate? out: a copy. */
+int lm_m_prefixes_check(const struct lm_cert *own, const struct lm_prefix *prefixes, uint8_t n,
+			struct lm_prefix out[LM_PREFIXES_MAX], struct lm_error *err) LM_MUST_CHECK;
 
 /* record.c */
 enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t len,

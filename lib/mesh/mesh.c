@@ -213,48 +213,15 @@ static int check_config(const struct lm_mesh_config *c, struct lm_error *err)
 
 static int init_cert(struct lm_mesh *m, const struct lm_mesh_config *cfg, struct lm_error *err)
 {
-	enum lm_verdict v =
-	    lm_cert_check(cfg->cert, cfg->cert_len, &cfg->authorities, NULL, m->now.wall, &m->cert);
+	int rc = lm_m_own_cert_check(m, cfg->cert, cfg->cert_len, &cfg->authorities, &m->cert, err);
 
-	if (v != LM_TRUSTED)
-		return lm_error_set(err, EKEYREJECTED, "own certificate: %s", lm_verdict_text(v));
-	if (memcmp(m->cert.node, m->id->ed_public, LM_KEY_LEN) != 0)
-		return lm_error_set(err, EKEYREJECTED,
-				    "own certificate is for another key than this node's");
+	if (rc != 0)
+		return rc;
 	m->cert_raw = malloc(cfg->cert_len);
 	if (m->cert_raw == NULL || lm_m_overlay_add(m, &m->cert) != 0)
 		return lm_error_set(err, ENOMEM, "out of memory");
 	memcpy(m->cert_raw, cfg->cert, cfg->cert_len);
 	m->cert_len = cfg->cert_len;
-	return 0;
-}
-
-int lm_m_prefixes_check(const struct lm_mesh *m, const struct lm_prefix *prefixes, uint8_t n,
-			struct lm_prefix out[LM_PREFIXES_MAX], struct lm_error *err)
-{
-	memset(out, 0, LM_PREFIXES_MAX * sizeof(out[0]));
-	if (n > LM_PREFIXES_MAX)
-		return lm_error_set(err, EINVAL, "%u prefixes; at most %d can be announced", n,
-				    LM_PREFIXES_MAX);
-	for (unsigned i = 0; prefixes != NULL && i < n; i++) {
-		char text[LM_PREFIX_STRLEN];
-		bool inside = false, twice = false;
-
-		for (unsigned j = 0; j < m->cert.n_prefixes; j++)
-			inside |= lm_prefix_covers(&m->cert.prefixes[j], &prefixes[i]);
-		for (unsigned j = 0; j < i; j++)
-			twice |= lm_prefix_equal(&prefixes[j], &prefixes[i]);
-		if (twice)
-			return lm_error_set(err, EINVAL, "prefix %s is there twice; remove one",
-					    lm_prefix_format(&prefixes[i], text));
-		if (!inside) {
-			return lm_error_set(err, EINVAL,
-					    "prefix %s is not in this node's certificate; have it "
-					    "signed again with it, or do not announce it",
-					    lm_prefix_format(&prefixes[i], text));
-		}
-		out[i] = prefixes[i];
-	}
 	return 0;
 }
 
@@ -266,7 +233,8 @@ static int init(struct lm_mesh *m, const struct lm_mesh_config *cfg, struct lm_e
 
 	rc = init_cert(m, cfg, err);
 	if (rc == 0)
-		rc = lm_m_prefixes_check(m, cfg->prefixes, cfg->n_prefixes, m->prefixes, err);
+		rc =
+		    lm_m_prefixes_check(&m->cert, cfg->prefixes, cfg->n_prefixes, m->prefixes, err);
 	if (rc != 0)
 		return rc;
 	m->all_prefixes = cfg->prefixes == NULL;

@@ -343,30 +343,3 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 	}
 	lm_m_leave(m);
 }
-
-int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_authorities *au,
-			const struct lm_prefix *prefixes, uint8_t n_prefixes, struct lm_error *err)
-{
-	struct lm_prefix checked[LM_PREFIXES_MAX];
-	enum lm_verdict v;
-	int rc;
-
-	lm_m_enter(m, now);
-	if (strcmp(au->mesh, m->authorities.mesh) != 0)
-		return lm_error_set(err, EINVAL, "the mesh's name cannot change in a running node");
-	v = lm_cert_recheck(&m->cert, au, NULL, m->now.wall);
-	if (v != LM_TRUSTED)
-		return lm_error_set(err, EINVAL, "own certificate: %s", lm_verdict_text(v));
-	rc = lm_m_prefixes_check(m, prefixes, n_prefixes, checked, err);
-	if (rc != 0)
-		return rc;
-	m->authorities = *au;
-	m->all_prefixes = prefixes == NULL;
-	m->n_prefixes = prefixes == NULL ? 0 : n_prefixes;
-	memcpy(m->prefixes, checked, sizeof(checked));
-	if (m->has_ann)
-		lm_m_own_announcement(m, false);
-	lm_m_peers_judge(m);
-	lm_m_leave(m);
-	return 0;
-}

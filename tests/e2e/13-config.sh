@@ -66,6 +66,23 @@ cp "$lab_run/good" "$conf"
 lab_cli 1 reload >/dev/null || fail "reload of the good config"
 wait_for 10 "fd00:1::/64 is back" lab_ping host2 fd00:1::10
 
+# A renewed certificate, with one more network: taken at a reload, no session ends. One of another
+# node is refused, and the one in force stays.
+lab_sign 1 --prefix 10.11.0.0/24
+lab_cli 1 reload >/dev/null || fail "reload with a renewed certificate"
+renewed()
+{
+	[ "$(ask 2 routes "[x['peer'] for x in r if x['prefix'] == '10.11.0.0/24']")" = "['gw1']" ]
+}
+wait_for 10 "gw2 has the renewed certificate's network" renewed
+cp "$lab_run/keys/gw1.crt" "$lab_run/gw1.crt"
+cp "$lab_run/keys/gw2.crt" "$lab_run/keys/gw1.crt"
+lab_cli 1 reload >/dev/null 2>&1 && fail "another node's certificate was taken"
+cp "$lab_run/gw1.crt" "$lab_run/keys/gw1.crt"
+lab_cli 1 reload >/dev/null || fail "reload with the right certificate again"
+pings host2 10.1.0.10
+is "$(counter 1 sessions_down)" = 0 "gw1 sessions_down after renewal"
+
 # A second one of the same name does not start beside it.
 status=0
 timeout 10 ip netns exec "${lab_ns}gw1" "$lab_build/app/lanemeshd" -i "${lab_inst}gw1" -c "$conf" \

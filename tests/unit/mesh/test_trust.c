@@ -307,6 +307,63 @@ static void test_clocks(void **state)
 	world_free(&p.w);
 }
 
+/* With the certificate that the node has now; prefixes: one, or NULL for all. */
+static int reconfigure(struct world *w, struct node *n, const struct lm_authorities *au,
+		       const struct lm_prefix *prefix, struct lm_error *err)
+{
+	const struct lm_mesh_change change = {
+	    .authorities = au,
+	    .cert = n->cert,
+	    .cert_len = n->cert_len,
+	    .prefixes = prefix,
+	    .n_prefixes = prefix != NULL,
+	};
+
+	return lm_mesh_reconfigure(n->mesh, world_now(w, n), &change, err);
+}
+
+/* A renewed certificate, with one more prefix, is taken without a new session; another node's, or
+ * one with other overlay addresses, is not. */
+static void test_renewed(void **state)
+{
+	struct lm_identity *old;
+	struct lm_error err;
+	struct lm_cert before;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 11);
+	pair_connect(&p);
+	before = p.a->cert_body;
+	p.a->cert_body.overlays[0].b[3] ^= 0x40;
+	node_sign(p.a, p.w.authority);
+	assert_int_equal(reconfigure(&p.w, p.a, &p.a->authorities, NULL, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "overlay"));
+	p.a->cert_body = before;
+	old = p.a->id;
+	p.a->id = p.b->id;
+	node_sign(p.a, p.w.authority);
+	assert_int_equal(reconfigure(&p.w, p.a, &p.a->authorities, NULL, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "another key"));
+	p.a->id = old;
+
+	p.a->cert_body.not_before++;
+	p.a->cert_body.serial++;
+	assert_int_equal(
+	    lm_prefix_parse("10.77.0.0/24", &p.a->cert_body.prefixes[p.a->cert_body.n_prefixes++]),
+	    0);
+	node_sign(p.a, p.w.authority);
+	assert_int_equal(reconfigure(&p.w, p.a, &p.a->authorities, NULL, &err), 0);
+	assert_int_equal(lm_mesh_own_cert(p.a->mesh)->serial, p.a->cert_body.serial);
+	assert_true(pair_up(&p));
+	/* the directory tells b */
+	assert_int_equal(node_tell(p.a, p.b), LM_TRUSTED);
+	assert_int_equal(node_peer_of(p.b, p.a)->cert.n_prefixes, p.a->cert_body.n_prefixes);
+	assert_true(pair_up(&p));
+	assert_int_equal(lm_mesh_counters(p.b->mesh)->sessions_down, 0);
+	world_free(&p.w);
+}
+
 static void test_authorities(void **state)
 {
 	uint8_t seed[32] = {9};
@@ -327,12 +384,10 @@ static void test_authorities(void **state)
 	only.n = 1;
 	memcpy(only.keys[0], fresh->ed_public, 32);
 	/* our own certificate would not hold */
-	assert_int_equal(lm_mesh_reconfigure(p.a->mesh, world_now(&p.w, p.a), &only, NULL, 0, &err),
-			 -EINVAL);
+	assert_int_equal(reconfigure(&p.w, p.a, &only, NULL, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "own certificate"));
 	assert_true(pair_up(&p));
-	assert_int_equal(lm_mesh_reconfigure(p.a->mesh, world_now(&p.w, p.a), &both, NULL, 0, &err),
-			 0);
+	assert_int_equal(reconfigure(&p.w, p.a, &both, NULL, &err), 0);
 	assert_true(pair_up(&p));
 	/* b moves to the new authority, then a does and the old one is dropped */
 	p.w.esp_may_miss = true;
@@ -343,17 +398,13 @@ static void test_authorities(void **state)
 	node_start(p.b);
 	(void)node_tell(p.a, p.b);
 	assert_true(world_until(&p.w, 3 * LM_SEC, pair_up_cond, &p));
-	assert_int_equal(lm_mesh_reconfigure(p.b->mesh, world_now(&p.w, p.b), &only, NULL, 0, &err),
-			 0);
+	assert_int_equal(reconfigure(&p.w, p.b, &only, NULL, &err), 0);
 	assert_false(node_up(p.b, p.a, NULL));
 	/* prefixes: inside the certificate only */
 	assert_int_equal(lm_prefix_parse("10.77.0.0/24", &outside), 0);
-	assert_int_equal(
-	    lm_mesh_reconfigure(p.b->mesh, world_now(&p.w, p.b), &both, &outside, 1, &err),
-	    -EINVAL);
+	assert_int_equal(reconfigure(&p.w, p.b, &both, &outside, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "10.77.0.0/24"));
-	assert_int_equal(lm_mesh_reconfigure(p.b->mesh, world_now(&p.w, p.b), &both, NULL, 0, &err),
-			 0);
+	assert_int_equal(reconfigure(&p.w, p.b, &both, NULL, &err), 0);
 	assert_true(world_until(&p.w, 15 * LM_SEC, pair_up_cond, &p));
 	lm_identity_free(fresh);
 	world_free(&p.w);
@@ -366,6 +417,7 @@ int main(void)
 	    cmocka_unit_test(test_responder), cmocka_unit_test(test_older),
 	    cmocka_unit_test(test_expiry),    cmocka_unit_test(test_revoked),
 	    cmocka_unit_test(test_clocks),    cmocka_unit_test(test_authorities),
+	    cmocka_unit_test(test_renewed),
 	};
 
 	if (lm_crypto_init() != 0)
