@@ -48,6 +48,7 @@ struct lm_dp_config {
 	unsigned mbufs;	  /* packet buffers; raised to what queues and rings can hold at once */
 	const char *aead; /* backend, NULL = best */
 	uint32_t max_peers;
+	uint32_t max_routes; /* of each IP version; 0: fwd's default. Memory only as they come */
 	const struct lm_dp_port_config *ports;
 	unsigned n_ports;
 	const struct lm_log *log; /* borrowed */

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <uthash.h>
 
-/* More do not fit into the FIB. */
-#define HOPS_MAX (LM_FWD_ROUTES4_DEFAULT + LM_FWD_ROUTES6_DEFAULT)
-
 struct hop {
 	struct hop *next;
 	struct lm_twin *twin;
@@ -126,11 +123,13 @@ static void add_hop(struct lm_control *c, struct lm_twin *t, const struct lm_nl_
 		h->view = c->view;
 		return;
 	}
-	if (c->n_kernel_hops >= HOPS_MAX || (h = calloc(1, sizeof(*h))) == NULL) {
+	/* More do not fit into the FIB. */
+	if (c->n_kernel_hops >= 2 * c->cfg->max_routes || (h = calloc(1, sizeof(*h))) == NULL) {
 		if (!c->kernel_hops_full)
 			lm_log(&c->log, LM_LOG_WARN,
-			       "more than %d routes of the kernel on LAN ports: some are not used",
-			       HOPS_MAX);
+			       "more than %u routes of the kernel on LAN ports: some are not used; "
+			       "raise max_routes",
+			       2 * c->cfg->max_routes);
 		c->kernel_hops_full = true;
 		return;
 	}

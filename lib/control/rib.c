@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "rib.h"
+#include "rib_store.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <uthash.h>
-
-struct offer {
-	struct offer *next;
-	enum lm_rib_source source;
-	uint32_t id;
-	struct lm_route route;
-};
-
-struct entry {
-	UT_hash_handle hh;
-	struct lm_prefix prefix; /* key; all of its bytes are significant, there is no padding */
-	struct offer *offers;	 /* best first */
-	bool installed, exported;
-	bool refused; /* by the FIB, and said so */
-	struct lm_route in_fib;
-};
-_Static_assert(sizeof(struct lm_prefix) == 18, "struct lm_prefix is hashed as bytes");
 
 struct lm_rib {
-	struct entry *entries;
+	struct lm_rib_store store;
 	struct lm_dp *dp;
 	const struct lm_log *log;
 	lm_rib_export_fn exported;
@@ -49,6 +31,7 @@ struct lm_rib *lm_rib_new(struct lm_dp *dp, const struct lm_log *log, lm_rib_exp
 	struct lm_rib *rib = calloc(1, sizeof(*rib));
 
 	if (rib != NULL) {
+		lm_rib_store_init(&rib->store);
 		rib->dp = dp;
 		rib->log = log;
 		rib->exported = exported;
@@ -57,67 +40,58 @@ struct lm_rib *lm_rib_new(struct lm_dp *dp, const struct lm_log *log, lm_rib_exp
 	return rib;
 }
 
-static void entry_free(struct lm_rib *rib, struct entry *e)
-{
-	while (e->offers != NULL) {
-		struct offer *o = e->offers;
-
-		e->offers = o->next;
-		free(o);
-	}
-	HASH_DEL(rib->entries, e);
-	free(e);
-}
-
 void lm_rib_free(struct lm_rib *rib)
 {
-	struct entry *e, *tmp;
-
 	if (rib == NULL)
 		return;
-	HASH_ITER(hh, rib->entries, e, tmp)
-	entry_free(rib, e);
+	lm_rib_store_free(&rib->store);
 	free(rib);
 }
 
-static bool better(const struct offer *a, enum lm_rib_source source, uint32_t id)
+static bool better(const struct lm_rib_offer *a, enum lm_rib_source source, uint32_t id)
 {
 	return a->source != source ? a->source < source : a->id < id;
 }
 
-static bool route_equal(const struct lm_route *a, const struct lm_route *b)
+static bool offered_by_peer(const struct lm_rib_store *s, const struct lm_rib_entry *e)
 {
-	return a->kind == b->kind && a->peer == b->peer && a->port == b->port &&
-	       memcmp(&a->mac, &b->mac, sizeof(a->mac)) == 0 && lm_ip_equal(&a->via, &b->via);
-}
-
-static bool offered_by_peer(const struct entry *e)
-{
-	for (const struct offer *o = e->offers; o != NULL; o = o->next)
-		if (o->source == LM_RIB_PEER)
+	for (uint32_t o = e->offers; o != 0; o = lm_rib_offer(s, o)->next)
+		if (lm_rib_offer(s, o)->source == LM_RIB_PEER)
 			return true;
 	return false;
 }
 
-/* Brings the FIB in line with the entry's best offer; frees the entry when none is left. */
-static int settle(struct lm_rib *rib, struct entry *e)
+/* The entry is in the FIB by this next hop (a reference), 0: not at all. */
+static void in_fib(struct lm_rib_store *s, struct lm_rib_entry *e, uint32_t hop)
 {
+	lm_rib_hop_put(s, e->fib);
+	e->fib = hop;
+}
+
+/* Brings the FIB in line with the entry's best offer; frees the entry when none is left. */
+static int settle(struct lm_rib *rib, uint32_t n)
+{
+	struct lm_rib_store *s = &rib->store;
+	struct lm_rib_entry *e = lm_rib_entry(s, n);
 	char text[LM_PREFIX_STRLEN];
+	uint32_t hop;
 	int rc;
 
-	if (e->exported != offered_by_peer(e)) {
+	if (e->exported != offered_by_peer(s, e)) {
 		e->exported = !e->exported;
 		rib->exported(rib->user, &e->prefix, e->exported);
 	}
-	if (e->offers == NULL) {
-		if (e->installed)
+	if (e->offers == 0) {
+		if (e->fib != 0)
 			(void)lm_dp_route_del(rib->dp, &e->prefix);
-		entry_free(rib, e);
+		in_fib(s, e, 0);
+		lm_rib_entry_del(s, n);
 		return 0;
 	}
-	if (e->installed && route_equal(&e->in_fib, &e->offers->route))
+	hop = lm_rib_offer(s, e->offers)->hop;
+	if (e->fib == hop)
 		return 0;
-	rc = lm_dp_route_set(rib->dp, &e->prefix, &e->offers->route);
+	rc = lm_dp_route_set(rib->dp, &e->prefix, lm_rib_hop_route(s, hop));
 	if (rc != 0) {
 		if (!e->refused)
 			lm_log(rib->log, LM_LOG_ERROR, "route %s not installed: %s",
@@ -125,87 +99,99 @@ static int settle(struct lm_rib *rib, struct entry *e)
 		e->refused = rib->refused = true;
 		/* What is there leads where nobody offers to go any more, perhaps to a peer whose
 		 * number another one will have. */
-		if (e->installed)
+		if (e->fib != 0)
 			(void)lm_dp_route_del(rib->dp, &e->prefix);
-		e->installed = false;
+		in_fib(s, e, 0);
 		return rc;
 	}
 	e->refused = false;
-	e->installed = true;
-	e->in_fib = e->offers->route;
+	in_fib(s, e, lm_rib_hop_again(s, hop));
 	return 0;
 }
 
-static struct entry *find(const struct lm_rib *rib, const struct lm_prefix *prefix)
+/* Takes one offer out of the list; 0 when it is not there. */
+static uint32_t unlink_offer(struct lm_rib_store *s, struct lm_rib_entry *e,
+			     enum lm_rib_source source, uint32_t id)
 {
-	struct entry *e;
-
-	HASH_FIND(hh, rib->entries, prefix, sizeof(*prefix), e);
-	return e;
-}
-
-/* Takes one offer out of the list; NULL when it is not there. */
-static struct offer *unlink_offer(struct entry *e, enum lm_rib_source source, uint32_t id)
-{
-	for (struct offer **at = &e->offers; *at != NULL; at = &(*at)->next) {
-		struct offer *o = *at;
+	for (uint32_t *at = &e->offers; *at != 0; at = &lm_rib_offer(s, *at)->next) {
+		uint32_t n = *at;
+		struct lm_rib_offer *o = lm_rib_offer(s, n);
 
 		if (o->source == source && o->id == id) {
 			*at = o->next;
-			return o;
+			return n;
 		}
 	}
-	return NULL;
+	return 0;
+}
+
+/* A new offer, not yet in a list, for the prefix's entry *n, which is made when there is none. */
+static uint32_t offer_new(struct lm_rib_store *s, const struct lm_prefix *prefix, uint32_t *n)
+{
+	uint32_t o = lm_slots_take(&s->offers);
+
+	if (o != 0 && *n == 0 && (*n = lm_rib_entry_new(s, prefix)) == 0) {
+		lm_slots_give(&s->offers, o);
+		return 0;
+	}
+	return o;
 }
 
 int lm_rib_put(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 	       uint32_t id, const struct lm_route *route)
 {
-	struct entry *e = find(rib, prefix);
-	struct offer *o = e != NULL ? unlink_offer(e, source, id) : NULL;
-	struct offer **at;
+	struct lm_rib_store *s = &rib->store;
+	uint32_t n = lm_rib_entry_find(s, prefix), o, old = 0, *at;
+	uint32_t hop = lm_rib_hop_get(s, route);
 
-	if (o == NULL && (o = calloc(1, sizeof(*o))) == NULL)
+	if (hop == 0)
 		return -ENOMEM;
-	if (e == NULL) {
-		e = calloc(1, sizeof(*e));
-		if (e == NULL) {
-			free(o);
-			return -ENOMEM;
-		}
-		e->prefix = *prefix;
-		HASH_ADD(hh, rib->entries, prefix, sizeof(e->prefix), e);
+	o = n != 0 ? unlink_offer(s, lm_rib_entry(s, n), source, id) : 0;
+	if (o != 0)
+		old = lm_rib_offer(s, o)->hop;
+	else
+		o = offer_new(s, prefix, &n);
+	if (o == 0) {
+		lm_rib_hop_put(s, hop);
+		return -ENOMEM;
 	}
-	*o = (struct offer){.source = source, .id = id, .route = *route};
-	for (at = &e->offers; *at != NULL && better(*at, source, id); at = &(*at)->next)
-		;
-	o->next = *at;
+	at = &lm_rib_entry(s, n)->offers;
+	while (*at != 0 && better(lm_rib_offer(s, *at), source, id))
+		at = &lm_rib_offer(s, *at)->next;
+	*lm_rib_offer(s, o) =
+	    (struct lm_rib_offer){.next = *at, .id = id, .hop = hop, .source = (uint8_t)source};
 	*at = o;
-	return settle(rib, e);
+	lm_rib_hop_put(s, old);
+	return settle(rib, n);
 }
 
 void lm_rib_drop(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 		 uint32_t id)
 {
-	struct entry *e = find(rib, prefix);
-	struct offer *o = e != NULL ? unlink_offer(e, source, id) : NULL;
+	struct lm_rib_store *s = &rib->store;
+	uint32_t n = lm_rib_entry_find(s, prefix);
+	uint32_t o = n != 0 ? unlink_offer(s, lm_rib_entry(s, n), source, id) : 0;
 
-	if (o == NULL)
+	if (o == 0)
 		return;
-	free(o);
-	(void)settle(rib, e);
+	lm_rib_hop_put(s, lm_rib_offer(s, o)->hop);
+	lm_slots_give(&s->offers, o);
+	(void)settle(rib, n);
 }
 
 void lm_rib_retry(struct lm_rib *rib)
 {
-	struct entry *e, *tmp;
+	struct lm_rib_store *s = &rib->store;
 
 	if (!rib->refused)
 		return;
 	rib->refused = false;
-	HASH_ITER(hh, rib->entries, e, tmp)
-	if (!e->installed)
-		(void)settle(rib, e);
+	for (uint32_t i = 0; i <= s->mask; i++)
+		for (uint32_t n = s->buckets[i], next; n != 0; n = next) {
+			next = lm_rib_entry(s, n)->next;
+			if (lm_rib_entry(s, n)->fib == 0)
+				(void)settle(rib, n);
+		}
 }
 
 void lm_rib_each(const struct lm_rib *rib,
@@ -213,8 +199,15 @@ void lm_rib_each(const struct lm_rib *rib,
 			      const struct lm_route *route, bool best),
 		 void *user)
 {
-	for (const struct entry *e = rib->entries; e != NULL; e = e->hh.next)
-		for (const struct offer *o = e->offers; o != NULL; o = o->next)
-			each(user, &e->prefix, o->source, &o->route,
-			     e->installed && o == e->offers);
+	const struct lm_rib_store *s = &rib->store;
+
+	for (uint32_t i = 0; s->buckets != NULL && i <= s->mask; i++)
+		for (uint32_t n = s->buckets[i]; n != 0; n = lm_rib_entry(s, n)->next) {
+			const struct lm_rib_entry *e = lm_rib_entry(s, n);
+
+			for (uint32_t o = e->offers; o != 0; o = lm_rib_offer(s, o)->next)
+				each(user, &e->prefix, lm_rib_offer(s, o)->source,
+				     lm_rib_hop_route(s, lm_rib_offer(s, o)->hop),
+				     e->fib != 0 && o == e->offers);
+		}
 }

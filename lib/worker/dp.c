@@ -136,9 +136,9 @@ static int open_port(struct lm_dp *dp, const struct lm_dp_port_config *c, struct
 	return 0;
 }
 
-static int create_tables(struct lm_dp *dp, struct lm_error *err)
+static int create_tables(struct lm_dp *dp, const struct lm_dp_config *cfg, struct lm_error *err)
 {
-	struct lm_fwd_config fwd = {0};
+	struct lm_fwd_config fwd = {.max_routes4 = cfg->max_routes, .max_routes6 = cfg->max_routes};
 	int e;
 
 	dp->qsbr =
@@ -207,7 +207,7 @@ static int build(struct lm_dp *dp, const struct lm_dp_config *cfg, struct lm_err
 	if (e == 0)
 		e = create_pool(dp, cfg, err);
 	if (e == 0)
-		e = create_tables(dp, err);
+		e = create_tables(dp, cfg, err);
 	for (unsigned i = 0; e == 0 && i < cfg->n_ports; i++)
 		e = open_port(dp, &cfg->ports[i], err);
 	for (unsigned i = 0; e == 0 && i < dp->n_workers; i++)
