@@ -201,7 +201,7 @@ struct lm_peer_info {
 	uint32_t handshake_tries;     /* since the last success */
 };
 /* The peer with the lowest index >= `from`; false when there is none. Pointers in *out live until
- * the next call that changes the mesh. */
+ * the next call. */
 bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *out);
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
 /* The signed announcement in force; NULL before lm_mesh_local. */

@@ -196,10 +196,10 @@ static struct session *initiation_of(struct lm_mesh *m, uint32_t spi, const stru
 
 /* The certificate in message 2: good, and of the node whose key we called. */
 static enum lm_verdict check_responder(struct lm_mesh *m, struct peer *p, const struct lm_hello *h,
-				       struct lm_cert *cert, uint8_t hash[32])
+				       struct shown_cert *cert)
 {
 	struct peer *of;
-	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, hash, &of);
+	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, &of);
 
 	return v == LM_TRUSTED && of != p ? LM_WRONG_NODE : v;
 }
@@ -256,11 +256,11 @@ static void answered(struct lm_mesh *m, struct session *s, const struct lm_hello
 
 void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
 {
-	uint8_t payload[LM_RESP_MAX], hash[32];
+	uint8_t payload[LM_RESP_MAX];
 	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
 	struct lm_msg_resp r;
 	struct lm_hello h;
-	struct lm_cert cert;
+	struct shown_cert cert;
 	struct session *s;
 	enum lm_verdict v;
 	size_t payload_len;
@@ -285,15 +285,15 @@ void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		m->count.malformed++;
 		return;
 	}
-	v = check_responder(m, s->peer, &h, &cert, hash);
+	v = check_responder(m, s->peer, &h, &cert);
 	if (v != LM_TRUSTED) {
 		m->count.cert_refused[v]++;
 		lm_m_refusal(m, "%s at %s answered a handshake: %s",
-			     lm_m_label(&s->peer->cert, label),
-			     lm_endpoint_format(&from->remote, at), lm_verdict_text(v));
+			     lm_m_peer_label(s->peer, label), lm_endpoint_format(&from->remote, at),
+			     lm_verdict_text(v));
 		return;
 	}
-	lm_m_peer_cert(m, s->peer, &cert, hash);
+	lm_m_peer_cert(m, s->peer, &cert);
 	answered(m, s, &h, from);
 }
 

@@ -34,8 +34,8 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 	*out = (struct lm_peer_info){
 	    .index = p->index,
 	    .state = lm_m_peer_state(p),
-	    .cert = &p->cert,
-	    .ann = p->ann != NULL ? &p->ann->a : NULL,
+	    .cert = lm_m_cert(p),
+	    .ann = lm_m_ann(p),
 	    .path = p->path,
 	    .rtt = p->rtt,
 	    .last_rx = p->last_rx,

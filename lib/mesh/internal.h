@@ -27,7 +27,8 @@
 #define LM_M_INITIATIONS      4	 /* own handshakes under way to one peer */
 #define LM_M_OLD_PEER	      4	 /* superseded sessions of one peer that still receive */
 #define LM_M_EPHEMERALS	      32 /* remembered of each peer */
-#define LM_M_EPHEMERAL_LEN    16
+#define LM_M_EPHEMERALS_STEP  4
+#define LM_M_EPHEMERAL_LEN    8	 /* bytes of each: who finds another with them harms itself */
 #define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
 #define LM_M_TARGETS	      16 /* datagrams of one handshake round */
 #define LM_M_PROBES	      8	 /* unanswered probes remembered of each peer */
@@ -89,8 +90,7 @@ struct session {
 	uint32_t remote_spi;
 	struct lm_path path; /* where its handshake went through */
 	struct initiation *init;
-	struct lm_cert *cert; /* HALF: shown in message 1, taken when confirmed */
-	uint8_t cert_hash[32];
+	struct cert *cert; /* HALF: shown in message 1, taken when confirmed */
 	uint8_t send[32], recv[32], esp_root[64];
 	uint64_t counter; /* next of ours */
 	struct lm_noise_window window;
@@ -117,15 +117,33 @@ struct probe {
 	struct lm_path path;
 };
 
-/* An announcement with the bytes that its node signed. */
-struct ann {
-	struct lm_announcement a;
-	size_t len;
+/*
+ * Records are kept as their signers made them, a fifth of their decoded size, and decoded where
+ * they are used: lm_m_cert, lm_m_ann.
+ */
+struct cert {
+	uint8_t hash[32];
+	uint16_t len;
 	uint8_t raw[];
 };
 
+struct ann {
+	uint64_t sequence;
+	uint16_t len;
+	uint8_t raw[];
+};
+
+/* A certificate that was just judged; raw is the caller's. */
+struct shown_cert {
+	struct lm_cert c;
+	uint8_t hash[32];
+	const uint8_t *raw;
+	size_t len;
+};
+
 struct peer {
-	UT_hash_handle hh; /* by cert.node */
+	UT_hash_handle hh; /* by node */
+	uint8_t node[LM_KEY_LEN];
 	struct lm_mesh *mesh;
 	uint32_t index;		/* LM_PEER_NONE while barred */
 	bool listed;		/* a directory record exists */
@@ -134,15 +152,14 @@ struct peer {
 	bool greater;		/* our node key is greater than the peer's: our handshake wins */
 	enum lm_verdict barred; /* LM_TRUSTED = may talk; else why not */
 	struct peer *check_next;
-	struct lm_cert cert;
-	uint8_t cert_hash[32];
+	struct cert *cert;
 	uint8_t x_public[32];
-	struct ann *ann;
+	struct ann *ann;   /* NULL: none is known */
 	double ann_tokens; /* announcements that we still check for it */
 	lm_time ann_refilled;
 
 	struct session *sessions, *current;
-	uint8_t ephemerals[LM_M_EPHEMERALS][LM_M_EPHEMERAL_LEN];
+	uint8_t (*ephemerals)[LM_M_EPHEMERAL_LEN]; /* grows up to LM_M_EPHEMERALS */
 	uint8_t n_ephemerals, next_ephemeral;
 
 	/* handshakes that we start */
@@ -209,6 +226,10 @@ struct lm_mesh {
 	lm_time swept;
 	int64_t wall_offset;
 
+	/* What lm_m_cert and lm_m_ann return. */
+	struct lm_cert decoded_cert;
+	struct lm_announcement decoded_ann;
+
 	struct peer *peers; /* by node key */
 	struct peer **by_index;
 	uint32_t n_peers, max_peers, index_hint;
@@ -253,6 +274,7 @@ bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *dat
 /* note.c */
 #define LM_M_LABEL_LEN (LM_NAME_MAX + 16)
 const char *lm_m_label(const struct lm_cert *c, char buf[LM_M_LABEL_LEN]);
+const char *lm_m_peer_label(const struct peer *p, char buf[LM_M_LABEL_LEN]);
 /* Something that a stranger or a hostile member can cause at will. */
 void lm_m_refusal(struct lm_mesh *m, const char *fmt, ...) LM_PRINTF(2, 3);
 void lm_m_event(struct lm_mesh *m, enum lm_log_level level, const char *fmt, ...) LM_PRINTF(3, 4);
@@ -265,18 +287,23 @@ bool lm_m_overlay_has(const struct lm_mesh *m, const struct lm_ip *ip);
 /* peer.c */
 struct peer *lm_m_peer_find(const struct lm_mesh *m, const uint8_t node[32]);
 /* NULL: the table is full, no memory, or the key is no curve point. */
-struct peer *lm_m_peer_new(struct lm_mesh *m, const struct lm_cert *c, const uint8_t hash[32],
+struct peer *lm_m_peer_new(struct lm_mesh *m, const struct shown_cert *shown,
 			   enum lm_verdict barred);
+/* The peer's certificate, and its announcement (NULL: none is known). What they return lives in
+ * the mesh until the same function is called again, for any peer. */
+const struct lm_cert *lm_m_cert(const struct peer *p);
+const struct lm_announcement *lm_m_ann(const struct peer *p);
+/* A copy to keep; NULL: no memory. */
+struct cert *lm_m_cert_keep(const struct shown_cert *shown);
 void lm_m_peer_free(struct lm_mesh *m, struct peer *p);
 void lm_m_peer_check(struct peer *p);
 /* Tells the data plane; false when it refused. */
 bool lm_m_peer_publish(struct lm_mesh *m, struct peer *p);
 /* Takes the certificate when it is newer than the one held or that one is no longer good. */
-void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct lm_cert *c,
-		    const uint8_t hash[32]);
+void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct shown_cert *shown);
 /* A certificate from the wire or the directory. *p = its peer, NULL when not known. */
 enum lm_verdict lm_m_cert_judge(struct lm_mesh *m, const uint8_t *data, size_t len,
-				struct lm_cert *out, uint8_t hash[32], struct peer **p);
+				struct shown_cert *out, struct peer **p);
 void lm_m_peers_judge(struct lm_mesh *m);
 enum lm_peer_state lm_m_peer_state(const struct peer *p);
 

@@ -64,7 +64,7 @@ static void keepalive(struct lm_mesh *m, struct peer *p)
 		return;
 	}
 	if (p->probing != 0 && lm_m_since(m, p->probing) >= m->t.dead) {
-		lm_m_event(m, LM_LOG_WARN, "%s: silent for %llu s", lm_m_label(&p->cert, label),
+		lm_m_event(m, LM_LOG_WARN, "%s: silent for %llu s", lm_m_peer_label(p, label),
 			   (unsigned long long)(silent / LM_SEC));
 		lm_m_connect_stop(m, p);
 		lm_m_sessions_free(m, p, 0);
@@ -170,7 +170,7 @@ void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
 		p->moved = m->now.mono;
 		m->count.moves++;
 		lm_m_path_set(m, p, from);
-		lm_m_event(m, LM_LOG_INFO, "%s: moved to %s", lm_m_label(&p->cert, label),
+		lm_m_event(m, LM_LOG_INFO, "%s: moved to %s", lm_m_peer_label(p, label),
 			   lm_endpoint_format(&from->remote, at));
 		return;
 	}

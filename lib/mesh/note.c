@@ -13,6 +13,11 @@ const char *lm_m_label(const struct lm_cert *c, char buf[LM_M_LABEL_LEN])
 	return buf;
 }
 
+const char *lm_m_peer_label(const struct peer *p, char buf[LM_M_LABEL_LEN])
+{
+	return lm_m_label(lm_m_cert(p), buf);
+}
+
 static bool take(struct lm_mesh *m, struct log_limit *l)
 {
 	lm_time gone = lm_m_since(m, l->refilled);

@@ -51,7 +51,7 @@ static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
 
 		m->count.bad_endpoint++;
 		lm_m_refusal(m, "%s: %s is no endpoint: an overlay or special address",
-			     lm_m_label(&p->cert, label), lm_endpoint_format(ep, text));
+			     lm_m_peer_label(p, label), lm_endpoint_format(ep, text));
 		return;
 	}
 	for (unsigned i = 0; i < n_old; i++) {
@@ -67,18 +67,17 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 {
 	struct candidate old[LM_M_CANDIDATES];
 	unsigned n_old = p->n_candidates;
+	const struct lm_announcement *ann = lm_m_ann(p);
 
 	memcpy(old, p->candidates, sizeof(old));
 	p->n_candidates = 0;
 	if (p->has_path)
 		add(m, p, &p->path.remote, old, n_old, true);
-	if (p->ann == NULL)
-		return;
-	for (unsigned i = 0; i < p->ann->a.n_endpoints; i++) {
-		uint8_t kind = p->ann->a.endpoints[i].kind;
+	for (unsigned i = 0; ann != NULL && i < ann->n_endpoints; i++) {
+		uint8_t kind = ann->endpoints[i].kind;
 
 		if (kind == LM_EP_HOST || kind == LM_EP_PUBLIC || kind == LM_EP_REFLEXIVE)
-			add(m, p, &p->ann->a.endpoints[i].ep, old, n_old, false);
+			add(m, p, &ann->endpoints[i].ep, old, n_old, false);
 	}
 }
 

@@ -52,14 +52,49 @@ static void peer_discard(struct lm_mesh *m, struct peer *p)
 	lm_timer_stop(&m->timers, &p->connect.timer);
 	lm_timer_stop(&m->timers, &p->liveness.timer);
 	drop_index(m, p);
+	free(p->cert);
 	free(p->ann);
+	free(p->ephemerals);
 	explicit_bzero(p, sizeof(*p));
 	free(p);
 }
 
-struct peer *lm_m_peer_new(struct lm_mesh *m, const struct lm_cert *c, const uint8_t hash[32],
+const struct lm_cert *lm_m_cert(const struct peer *p)
+{
+	size_t body_len;
+
+	/* It was decoded before it was kept, so this cannot fail. */
+	if (lm_cert_decode(p->cert->raw, p->cert->len, &p->mesh->decoded_cert, &body_len) != 0)
+		memset(&p->mesh->decoded_cert, 0, sizeof(p->mesh->decoded_cert));
+	return &p->mesh->decoded_cert;
+}
+
+const struct lm_announcement *lm_m_ann(const struct peer *p)
+{
+	size_t body_len;
+
+	if (p->ann == NULL ||
+	    lm_announcement_decode(p->ann->raw, p->ann->len, &p->mesh->decoded_ann, &body_len) != 0)
+		return NULL;
+	return &p->mesh->decoded_ann;
+}
+
+struct cert *lm_m_cert_keep(const struct shown_cert *shown)
+{
+	struct cert *c = malloc(sizeof(*c) + shown->len);
+
+	if (c == NULL)
+		return NULL;
+	memcpy(c->hash, shown->hash, sizeof(c->hash));
+	c->len = (uint16_t)shown->len;
+	memcpy(c->raw, shown->raw, shown->len);
+	return c;
+}
+
+struct peer *lm_m_peer_new(struct lm_mesh *m, const struct shown_cert *shown,
 			   enum lm_verdict barred)
 {
+	const struct lm_cert *c = &shown->c;
 	struct peer *p;
 
 	if (m->n_peers >= m->max_peers) {
@@ -72,26 +107,26 @@ struct peer *lm_m_peer_new(struct lm_mesh *m, const struct lm_cert *c, const uin
 		return NULL;
 	p->mesh = m;
 	p->index = LM_PEER_NONE;
-	p->cert = *c;
-	memcpy(p->cert_hash, hash, sizeof(p->cert_hash));
+	memcpy(p->node, c->node, sizeof(p->node));
+	p->cert = lm_m_cert_keep(shown);
 	p->barred = barred;
 	p->greater = memcmp(m->cert.node, c->node, LM_KEY_LEN) > 0;
 	p->ann_tokens = LM_M_ANN_BURST;
 	p->ann_refilled = m->now.mono;
-	if (lm_identity_x_public(c->node, p->x_public) != 0 ||
+	if (p->cert == NULL || lm_identity_x_public(c->node, p->x_public) != 0 ||
 	    lm_m_due_init(m, &p->connect, TIMER_HANDSHAKE) != 0 ||
 	    lm_m_due_init(m, &p->liveness, TIMER_LIVENESS) != 0) {
 		peer_discard(m, p);
 		return NULL;
 	}
-	if (barred == LM_TRUSTED && lm_m_overlay_add(m, &p->cert) != 0) {
+	if (barred == LM_TRUSTED && lm_m_overlay_add(m, c) != 0) {
 		peer_discard(m, p);
 		return NULL;
 	}
-	HASH_ADD(hh, m->peers, cert.node, LM_KEY_LEN, p);
+	HASH_ADD(hh, m->peers, node, LM_KEY_LEN, p);
 	if (p->hh.tbl == NULL) {
 		if (barred == LM_TRUSTED)
-			lm_m_overlay_del(m, &p->cert);
+			lm_m_overlay_del(m, c);
 		peer_discard(m, p);
 		return NULL;
 	}
@@ -113,7 +148,7 @@ void lm_m_peer_free(struct lm_mesh *m, struct peer *p)
 	lm_m_sessions_free(m, p, 0);
 	unpublish(m, p);
 	if (p->barred == LM_TRUSTED)
-		lm_m_overlay_del(m, &p->cert);
+		lm_m_overlay_del(m, lm_m_cert(p));
 	if (p->checked)
 		LL_DELETE2(m->check, p, check_next);
 	HASH_DEL(m->peers, p);
@@ -124,12 +159,12 @@ void lm_m_peer_free(struct lm_mesh *m, struct peer *p)
 bool lm_m_peer_publish(struct lm_mesh *m, struct peer *p)
 {
 	char label[LM_M_LABEL_LEN];
-	int rc = m->ops.peer_set(m->user, p->index, &p->cert, p->ann != NULL ? &p->ann->a : NULL);
+	int rc = m->ops.peer_set(m->user, p->index, lm_m_cert(p), lm_m_ann(p));
 
 	if (rc != 0) {
 		m->count.refused_by_data_plane++;
 		lm_m_event(m, LM_LOG_ERROR, "%s: the data plane did not take the peer: %s",
-			   lm_m_label(&p->cert, label), strerror(-rc));
+			   lm_m_peer_label(p, label), strerror(-rc));
 		return p->published;
 	}
 	p->published = true;
@@ -142,14 +177,14 @@ static void bar(struct lm_mesh *m, struct peer *p, enum lm_verdict v)
 {
 	char label[LM_M_LABEL_LEN];
 
-	lm_m_event(m, LM_LOG_WARN, "%s: %s; its sessions end", lm_m_label(&p->cert, label),
+	lm_m_event(m, LM_LOG_WARN, "%s: %s; its sessions end", lm_m_peer_label(p, label),
 		   lm_verdict_text(v));
 	lm_m_connect_stop(m, p);
 	lm_m_sessions_free(m, p, LM_CLOSE_UNTRUSTED);
 	lm_m_disarm(m, &p->liveness);
 	unpublish(m, p);
 	drop_index(m, p);
-	lm_m_overlay_del(m, &p->cert);
+	lm_m_overlay_del(m, lm_m_cert(p));
 	p->barred = v;
 	p->has_path = false;
 	p->challenge_tries = 0;
@@ -158,7 +193,7 @@ static void bar(struct lm_mesh *m, struct peer *p, enum lm_verdict v)
 
 static void unbar(struct lm_mesh *m, struct peer *p)
 {
-	if (lm_m_overlay_add(m, &p->cert) != 0)
+	if (lm_m_overlay_add(m, lm_m_cert(p)) != 0)
 		return;
 	p->index = take_index(m, p);
 	p->barred = LM_TRUSTED;
@@ -172,7 +207,7 @@ static void unbar(struct lm_mesh *m, struct peer *p)
 static void judge(struct lm_mesh *m, struct peer *p)
 {
 	enum lm_verdict v =
-	    lm_cert_recheck(&p->cert, &m->authorities, &m->revocations, m->now.wall);
+	    lm_cert_recheck(lm_m_cert(p), &m->authorities, &m->revocations, m->now.wall);
 
 	if (v != LM_TRUSTED) {
 		if (p->barred == LM_TRUSTED)
@@ -205,22 +240,27 @@ static bool newer(const struct lm_cert *a, const struct lm_cert *b)
 					      : a->serial > b->serial;
 }
 
-void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct lm_cert *c,
-		    const uint8_t hash[32])
+void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct shown_cert *shown)
 {
 	bool was_barred = p->barred != LM_TRUSTED;
+	struct cert *kept;
 
-	if (memcmp(hash, p->cert_hash, sizeof(p->cert_hash)) == 0 && !was_barred)
+	if (memcmp(shown->hash, p->cert->hash, sizeof(shown->hash)) == 0 && !was_barred)
 		return;
-	if (!was_barred && !newer(c, &p->cert))
+	if (!was_barred && !newer(&shown->c, lm_m_cert(p)))
+		return;
+	kept = lm_m_cert_keep(shown);
+	if (kept == NULL)
 		return;
 	if (!was_barred) {
-		if (lm_m_overlay_add(m, c) != 0)
+		if (lm_m_overlay_add(m, &shown->c) != 0) {
+			free(kept);
 			return;
-		lm_m_overlay_del(m, &p->cert);
+		}
+		lm_m_overlay_del(m, lm_m_cert(p));
 	}
-	p->cert = *c;
-	memcpy(p->cert_hash, hash, sizeof(p->cert_hash));
+	free(p->cert);
+	p->cert = kept;
 	if (was_barred) {
 		unbar(m, p);
 		return;
@@ -232,20 +272,22 @@ void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct lm_cert *c,
 }
 
 enum lm_verdict lm_m_cert_judge(struct lm_mesh *m, const uint8_t *data, size_t len,
-				struct lm_cert *out, uint8_t hash[32], struct peer **p)
+				struct shown_cert *out, struct peer **p)
 {
 	size_t body_len;
 
 	*p = NULL;
 	memset(out, 0, sizeof(*out));
-	if (lm_cert_decode(data, len, out, &body_len) != 0)
+	out->raw = data;
+	out->len = len;
+	if (lm_cert_decode(data, len, &out->c, &body_len) != 0)
 		return LM_BAD_ENCODING;
-	*p = lm_m_peer_find(m, out->node);
-	lm_blake2b(hash, 32, NULL, 0, data, len, NULL, 0);
+	*p = lm_m_peer_find(m, out->c.node);
+	lm_blake2b(out->hash, 32, NULL, 0, data, len, NULL, 0);
 	/* The very bytes whose signature we have checked before. */
-	if (*p != NULL && memcmp(hash, (*p)->cert_hash, sizeof((*p)->cert_hash)) == 0)
-		return lm_cert_recheck(out, &m->authorities, &m->revocations, m->now.wall);
-	return lm_cert_check(data, len, &m->authorities, &m->revocations, m->now.wall, out);
+	if (*p != NULL && memcmp(out->hash, (*p)->cert->hash, sizeof(out->hash)) == 0)
+		return lm_cert_recheck(&out->c, &m->authorities, &m->revocations, m->now.wall);
+	return lm_cert_check(data, len, &m->authorities, &m->revocations, m->now.wall, &out->c);
 }
 
 enum lm_peer_state lm_m_peer_state(const struct peer *p)

@@ -91,9 +91,11 @@ static enum lm_verdict own_returned(struct lm_mesh *m, const uint8_t *data, size
 
 void lm_m_announcement_recheck(struct peer *p)
 {
+	struct lm_announcement a;
+
 	if (p->ann == NULL)
 		return;
-	if (lm_announcement_check(p->ann->raw, p->ann->len, &p->cert, &p->ann->a) == LM_TRUSTED)
+	if (lm_announcement_check(p->ann->raw, p->ann->len, lm_m_cert(p), &a) == LM_TRUSTED)
 		return;
 	free(p->ann);
 	p->ann = NULL;
@@ -102,16 +104,18 @@ void lm_m_announcement_recheck(struct peer *p)
 static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *data, size_t len)
 {
 	struct ann *fresh = malloc(sizeof(*fresh) + len);
+	struct lm_announcement a;
 	enum lm_verdict v;
 
 	if (fresh == NULL)
 		return LM_TRUSTED; /* as if it had been lost: it comes again */
-	v = lm_announcement_check(data, len, &p->cert, &fresh->a);
+	v = lm_announcement_check(data, len, lm_m_cert(p), &a);
 	if (v != LM_TRUSTED) {
 		free(fresh);
 		return v;
 	}
-	fresh->len = len;
+	fresh->sequence = a.sequence;
+	fresh->len = (uint16_t)len;
 	memcpy(fresh->raw, data, len);
 	free(p->ann);
 	p->ann = fresh;
@@ -173,7 +177,7 @@ enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t
 		v = in_our_way(m, a.sequence, data, len) ? own_returned(m, data, len) : LM_TRUSTED;
 	} else if (p == NULL) {
 		return LM_TRUSTED; /* a node that we do not know (yet) */
-	} else if (p->ann != NULL && a.sequence <= p->ann->a.sequence) {
+	} else if (p->ann != NULL && a.sequence <= p->ann->sequence) {
 		/* The peer forgot its number in a restart: show it what is going round. */
 		if (from != NULL && p == from->peer &&
 		    !same_bytes(data, len, p->ann->raw, p->ann->len))
@@ -185,7 +189,7 @@ enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t
 	if (v != LM_TRUSTED) {
 		m->count.records_refused[v]++;
 		lm_m_refusal(m, "announcement of %s refused: %s",
-			     lm_m_label(p != NULL ? &p->cert : &m->cert, label),
+			     lm_m_label(p != NULL ? lm_m_cert(p) : &m->cert, label),
 			     lm_verdict_text(v));
 	}
 	return v;
@@ -194,14 +198,13 @@ enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t
 /* ------------------------------------------------------------ directory -- */
 
 /* A certificate that only the clock speaks against is kept in mind, as clocks get set. */
-static struct peer *add_listed(struct lm_mesh *m, const struct lm_cert *cert,
-			       const uint8_t hash[32], enum lm_verdict v)
+static struct peer *add_listed(struct lm_mesh *m, const struct shown_cert *cert, enum lm_verdict v)
 {
 	struct peer *p;
 
 	if (v != LM_TRUSTED && v != LM_EXPIRED && v != LM_NOT_YET_VALID)
 		return NULL;
-	p = lm_m_peer_new(m, cert, hash, v);
+	p = lm_m_peer_new(m, cert, v);
 	if (p != NULL)
 		p->listed = true;
 	return p;
@@ -217,26 +220,25 @@ enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8
 			       size_t cert_len, const uint8_t *ann, size_t ann_len)
 {
 	char label[LM_M_LABEL_LEN];
-	struct lm_cert c;
+	struct shown_cert c;
 	struct peer *p;
-	uint8_t hash[32];
 	enum lm_verdict v, ann_v = LM_TRUSTED;
 	bool fresh;
 
 	lm_m_enter(m, now);
-	v = lm_m_cert_judge(m, cert, cert_len, &c, hash, &p);
+	v = lm_m_cert_judge(m, cert, cert_len, &c, &p);
 	if (v != LM_TRUSTED) {
 		m->count.records_refused[v]++;
-		lm_m_refusal(m, "record of %s refused: %s", lm_m_label(&c, label),
+		lm_m_refusal(m, "record of %s refused: %s", lm_m_label(&c.c, label),
 			     lm_verdict_text(v));
-	} else if (memcmp(c.node, m->cert.node, LM_KEY_LEN) == 0) {
+	} else if (memcmp(c.c.node, m->cert.node, LM_KEY_LEN) == 0) {
 		return ann_len > 0 ? lm_m_announcement(m, ann, ann_len, NULL) : LM_TRUSTED;
 	}
 	fresh = p == NULL;
 	if (fresh)
-		p = add_listed(m, &c, hash, v);
+		p = add_listed(m, &c, v);
 	else if (v == LM_TRUSTED)
-		lm_m_peer_cert(m, p, &c, hash);
+		lm_m_peer_cert(m, p, &c);
 	if (p == NULL)
 		return v;
 	if (v == LM_TRUSTED)

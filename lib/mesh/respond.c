@@ -59,9 +59,19 @@ static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 
 static bool ephemeral_seen(struct peer *p, const uint8_t e[32])
 {
+	void *room;
+
 	for (unsigned i = 0; i < p->n_ephemerals; i++)
 		if (memcmp(p->ephemerals[i], e, LM_M_EPHEMERAL_LEN) == 0)
 			return true;
+	/* A node that is always the one that calls needs none. */
+	if (p->n_ephemerals < LM_M_EPHEMERALS && p->n_ephemerals % LM_M_EPHEMERALS_STEP == 0) {
+		room = realloc(p->ephemerals,
+			       (p->n_ephemerals + LM_M_EPHEMERALS_STEP) * sizeof(p->ephemerals[0]));
+		if (room == NULL)
+			return true; /* cannot be told from a replay later */
+		p->ephemerals = room;
+	}
 	memcpy(p->ephemerals[p->next_ephemeral], e, LM_M_EPHEMERAL_LEN);
 	p->next_ephemeral = (uint8_t)((p->next_ephemeral + 1) % LM_M_EPHEMERALS);
 	if (p->n_ephemerals < LM_M_EPHEMERALS)
@@ -72,27 +82,27 @@ static bool ephemeral_seen(struct peer *p, const uint8_t e[32])
 /* The peer that sent message 1, made when it is new; NULL: refused and counted. */
 static struct peer *initiator_of(struct lm_mesh *m, const struct lm_path *from,
 				 const struct lm_noise *noise, const struct lm_hello *h,
-				 struct lm_cert *cert, uint8_t hash[32])
+				 struct shown_cert *cert)
 {
 	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
 	uint8_t x_public[32];
 	struct peer *p;
-	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, hash, &p);
+	enum lm_verdict v = lm_m_cert_judge(m, h->cert, h->cert_len, cert, &p);
 
-	if (v == LM_TRUSTED && (lm_identity_x_public(cert->node, x_public) != 0 ||
+	if (v == LM_TRUSTED && (lm_identity_x_public(cert->c.node, x_public) != 0 ||
 				memcmp(x_public, noise->rs, sizeof(x_public)) != 0 ||
-				memcmp(cert->node, m->cert.node, LM_KEY_LEN) == 0))
+				memcmp(cert->c.node, m->cert.node, LM_KEY_LEN) == 0))
 		v = LM_WRONG_NODE;
 	if (v != LM_TRUSTED) {
 		m->count.cert_refused[v]++;
-		lm_m_refusal(m, "handshake from %s at %s refused: %s", lm_m_label(cert, label),
+		lm_m_refusal(m, "handshake from %s at %s refused: %s", lm_m_label(&cert->c, label),
 			     lm_endpoint_format(&from->remote, at), lm_verdict_text(v));
 		return NULL;
 	}
 	if (p == NULL)
-		p = lm_m_peer_new(m, cert, hash, LM_TRUSTED);
+		p = lm_m_peer_new(m, cert, LM_TRUSTED);
 	else if (p->barred != LM_TRUSTED)
-		lm_m_peer_cert(m, p, cert, hash);
+		lm_m_peer_cert(m, p, cert);
 	return p != NULL && p->barred == LM_TRUSTED ? p : NULL;
 }
 
@@ -137,8 +147,8 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 }
 
 static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
-		      struct lm_noise *noise, const struct lm_hello *h, const struct lm_cert *cert,
-		      const uint8_t hash[32])
+		      struct lm_noise *noise, const struct lm_hello *h,
+		      const struct shown_cert *cert)
 {
 	struct session *s = lm_m_session_new(m, p, SESSION_HALF);
 
@@ -147,21 +157,18 @@ static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *f
 	s->remote_spi = h->spi_base;
 	s->lanes_in = h->lanes;
 	s->path = *from;
-	memcpy(s->cert_hash, hash, sizeof(s->cert_hash));
-	s->cert = malloc(sizeof(*s->cert));
-	if (s->cert != NULL)
-		*s->cert = *cert;
+	s->cert = lm_m_cert_keep(cert);
 	if (s->cert == NULL || !answer(m, s, noise, from))
 		lm_m_session_free(m, s, 0);
 }
 
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
 {
-	uint8_t e[32], payload[LM_INIT_PAYLOAD_LEN], hash[32];
+	uint8_t e[32], payload[LM_INIT_PAYLOAD_LEN];
 	struct lm_msg_init in;
 	struct lm_noise noise;
 	struct lm_hello h;
-	struct lm_cert cert;
+	struct shown_cert cert;
 	struct peer *p;
 
 	if (!admit(m, from, data, len, &in))
@@ -177,11 +184,11 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		   h.spi_base != in.sender_spi) {
 		m->count.malformed++;
 	} else {
-		p = initiator_of(m, from, &noise, &h, &cert, hash);
+		p = initiator_of(m, from, &noise, &h, &cert);
 		if (p != NULL && ephemeral_seen(p, noise.re))
 			m->count.replayed++;
 		else if (p != NULL && half_open_room(m, p))
-			half_open(m, p, from, &noise, &h, &cert, hash);
+			half_open(m, p, from, &noise, &h, &cert);
 		if (p != NULL)
 			lm_m_peer_check(p);
 	}

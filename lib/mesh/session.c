@@ -84,7 +84,7 @@ static void went_down(struct lm_mesh *m, struct peer *p)
 	lm_m_disarm(m, &p->liveness);
 	m->count.sessions_down++;
 	(void)m->ops.sa_out_set(m->user, p->index, NULL);
-	lm_m_event(m, LM_LOG_INFO, "%s: down", lm_m_label(&p->cert, label));
+	lm_m_event(m, LM_LOG_INFO, "%s: down", lm_m_peer_label(p, label));
 }
 
 void lm_m_session_free(struct lm_mesh *m, struct session *s, uint8_t close)
@@ -160,7 +160,7 @@ bool lm_m_session_install(struct lm_mesh *m, struct session *s)
 	if (rc != 0) {
 		m->count.refused_by_data_plane++;
 		lm_m_event(m, LM_LOG_ERROR, "%s: inbound SAs were not taken: %s",
-			   lm_m_label(&s->peer->cert, label), strerror(-rc));
+			   lm_m_peer_label(s->peer, label), strerror(-rc));
 		return false;
 	}
 	s->has_in = true;
@@ -187,7 +187,7 @@ static bool send_on(struct lm_mesh *m, struct session *s)
 	if (rc != 0) {
 		m->count.refused_by_data_plane++;
 		lm_m_event(m, LM_LOG_ERROR, "%s: outbound SAs were not taken: %s",
-			   lm_m_label(&s->peer->cert, label), strerror(-rc));
+			   lm_m_peer_label(s->peer, label), strerror(-rc));
 	}
 	return rc == 0;
 }
@@ -244,12 +244,12 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 	p->rounds = 0;
 	if (was_up) {
 		m->count.rekeys++;
-		lm_m_event(m, LM_LOG_DEBUG, "%s: new session %08x", lm_m_label(&p->cert, label),
+		lm_m_event(m, LM_LOG_DEBUG, "%s: new session %08x", lm_m_peer_label(p, label),
 			   s->slot.spi);
 	} else {
 		m->count.sessions_up++;
 		p->up_since = m->now.mono;
-		lm_m_event(m, LM_LOG_INFO, "%s: up at %s", lm_m_label(&p->cert, label),
+		lm_m_event(m, LM_LOG_INFO, "%s: up at %s", lm_m_peer_label(p, label),
 			   lm_endpoint_format(&p->path.remote, at));
 	}
 	lm_m_liveness_start(m, p);
@@ -260,15 +260,26 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 		lm_m_send_announcement(m, s, m->ann, m->ann_len);
 }
 
+/* The certificate of message 1 has been shown by who holds its key. */
+static void take_cert(struct lm_mesh *m, struct session *s)
+{
+	struct shown_cert shown = {.raw = s->cert->raw, .len = s->cert->len};
+	size_t body_len;
+
+	memcpy(shown.hash, s->cert->hash, sizeof(shown.hash));
+	if (lm_cert_decode(shown.raw, shown.len, &shown.c, &body_len) == 0)
+		lm_m_peer_cert(m, s->peer, &shown);
+	free(s->cert);
+	s->cert = NULL;
+}
+
 bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 {
 	struct peer *p = s->peer;
 	struct session *before = p->current;
 
 	if (s->state == SESSION_HALF) {
-		lm_m_peer_cert(m, p, s->cert, s->cert_hash);
-		free(s->cert);
-		s->cert = NULL;
+		take_cert(m, s);
 		if (!lm_m_session_install(m, s)) {
 			lm_m_session_free(m, s, 0);
 			return false;

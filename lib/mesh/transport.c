@@ -86,7 +86,7 @@ static void closed(struct lm_mesh *m, struct session *s, uint8_t reason)
 
 	if (reason == LM_CLOSE_UNTRUSTED) {
 		lm_m_refusal(m, "%s does not trust our certificate (any more)",
-			     lm_m_label(&p->cert, label));
+			     lm_m_peer_label(p, label));
 		wait = m->t.retry_max;
 	} else if (reason != LM_CLOSE_SUPERSEDED) {
 		wait = LM_SEC + lm_m_jitter(m, LM_SEC);
