@@ -31,6 +31,24 @@ struct lm_path {
 	uint64_t relay;
 };
 
+/* Where a path comes from. Kinds before LM_PATH_RELAY are direct ones. */
+enum lm_path_kind {
+	LM_PATH_HOST, /* announced: an address of one of the peer's WAN ports */
+	LM_PATH_PUBLIC,
+	LM_PATH_REFLEXIVE,
+	LM_PATH_SEEN, /* not announced: authentic packets came from there */
+	LM_PATH_RELAY,
+};
+const char *lm_path_kind_name(enum lm_path_kind k);
+
+enum lm_path_state {
+	LM_PATH_UNTRIED,
+	LM_PATH_PROBING, /* asked, and no answer yet */
+	LM_PATH_ALIVE,	 /* a probe was answered there, and nothing speaks against it since */
+	LM_PATH_DEAD,
+};
+const char *lm_path_state_name(enum lm_path_state s);
+
 /* Inbound SAs of a session: one for each lane that the peer sends on. */
 struct lm_mesh_sa_in {
 	uint32_t peer;
@@ -203,6 +221,21 @@ struct lm_peer_info {
 /* The peer with the lowest index >= `from`; false when there is none. Pointers in *out live until
  * the next call. */
 bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *out);
+
+struct lm_path_info {
+	struct lm_path path;
+	enum lm_path_kind kind;
+	enum lm_path_state state;
+	bool active;	     /* traffic goes there */
+	lm_time rtt, jitter; /* smoothed (RFC 6298, RFC 3550); 0 = not measured */
+	lm_time last_rx, last_probe, last_answer; /* monotonic; 0 = never */
+	uint32_t probes, answers;
+	struct lm_endpoint observed; /* of ours, as the peer sees it there; family 0: not known */
+};
+/* Calls back for every path of the peer's table, which is empty while there is neither a session
+ * nor a relay to it. Must not change the mesh. */
+void lm_mesh_paths(const struct lm_mesh *m, uint32_t peer,
+		   void (*each)(void *user, const struct lm_path_info *path), void *user);
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
 /* The signed announcement in force; NULL before lm_mesh_local. */
 const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len);

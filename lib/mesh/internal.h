@@ -13,7 +13,8 @@
 #ifndef LANEMESH_MESH_INTERNAL_H
 #define LANEMESH_MESH_INTERNAL_H
 
-#include <lanemesh/mesh.h>
+#include "path.h"
+
 #include <lanemesh/noise.h>
 
 #define HASH_NONFATAL_OOM	 1
@@ -31,7 +32,6 @@
 #define LM_M_EPHEMERAL_LEN    8	 /* bytes of each: who finds another with them harms itself */
 #define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
 #define LM_M_TARGETS	      16 /* datagrams of one handshake round */
-#define LM_M_PROBES	      8	 /* unanswered probes remembered of each peer */
 #define LM_M_PACE	      (100 * LM_MSEC)
 #define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
 #define LM_M_CANDIDATE_TRIES  4		      /* message 1s to an address that never answered, */
@@ -103,18 +103,12 @@ struct session {
 
 struct candidate {
 	struct lm_endpoint ep;
+	enum lm_path_kind kind;
 	bool answered; /* something authentic came from there */
 	bool has_cookie;
 	uint8_t tries; /* left, while not answered */
 	lm_time refilled, sent, cookie_at;
 	uint8_t cookie[LM_COOKIE_LEN];
-};
-
-struct probe {
-	bool waiting;
-	uint64_t token;
-	lm_time sent;
-	struct lm_path path;
 };
 
 /*
@@ -174,18 +168,18 @@ struct peer {
 	uint8_t n_candidates;
 	bool has_path; /* path was proven at some time */
 	struct lm_path path;
+	struct path *paths, *active; /* path.h; active: where traffic goes, NULL without session */
+	uint8_t n_paths;
 	lm_time moved;
 
 	/* is it there */
 	struct due liveness;
-	struct probe probes[LM_M_PROBES];
-	uint8_t next_probe;
 	lm_time probing; /* first unanswered keepalive probe, 0 = none */
 	lm_time probe_at;
-	struct lm_path challenge; /* a new address being asked */
-	uint8_t challenge_tries;  /* left; 0 = no challenge */
+	struct path *challenge;	 /* a new address being asked; NULL: none */
+	uint8_t challenge_tries; /* left */
 	lm_time challenge_at, challenge_started;
-	lm_time rtt, rtt_var, up_since, last_rx, last_handshake;
+	lm_time up_since, last_rx, last_handshake;
 };
 
 /* At most `burst` lines at once, one more each `gap`. */
@@ -342,7 +336,7 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 /* transport.c */
 void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data,
 		       size_t len);
-void lm_m_probe(struct lm_mesh *m, struct session *s, const struct lm_path *path);
+void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r);
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason);
 void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len);
 
@@ -352,20 +346,26 @@ void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p);
 void lm_m_heard(struct lm_mesh *m, struct peer *p, lm_time when);
 /* A newest authentic packet came from there: ask before moving. */
 void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from);
+/* observed: our address as the peer sees it there. */
 void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
-			 const struct lm_path *from);
+			 const struct lm_path *from, const struct lm_endpoint *observed);
+/* The active path is gone: takes the best other one. */
+void lm_m_path_lost(struct lm_mesh *m, struct peer *p);
 
 /* path.c */
 bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b);
 bool lm_m_endpoint_ok(const struct lm_mesh *m, const struct lm_endpoint *ep);
 bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoint *remote);
+bool lm_m_own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep);
 void lm_m_candidates(struct lm_mesh *m, struct peer *p);
-struct candidate *lm_m_candidate(struct peer *p, const struct lm_endpoint *ep);
+struct candidate *lm_m_candidate(const struct peer *p, const struct lm_endpoint *ep);
 bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c);
 uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
 		     struct lm_path out[LM_M_TARGETS]);
+/* Something authentic came that way: lm_m_path_add with the kind that is known. */
+struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
 /* The path is proven: bulk goes there. */
-void lm_m_path_set(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
+void lm_m_path_use(struct lm_mesh *m, struct peer *p, struct path *r);
 
 /* reconfigure.c */
 int lm_m_own_cert_check(const struct lm_mesh *m, const uint8_t *data, size_t len,

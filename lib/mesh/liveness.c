@@ -27,7 +27,7 @@ static void rearm(struct lm_mesh *m, struct peer *p)
 {
 	lm_time due = p->probe_at;
 
-	if (p->challenge_tries > 0 && p->challenge_at < due)
+	if (p->challenge != NULL && p->challenge_at < due)
 		due = p->challenge_at;
 	lm_m_arm(m, &p->liveness, until(m, due));
 }
@@ -74,7 +74,8 @@ static void keepalive(struct lm_mesh *m, struct peer *p)
 	}
 	if (p->probing == 0)
 		p->probing = m->now.mono;
-	lm_m_probe(m, p->current, &p->path);
+	if (p->active != NULL)
+		lm_m_probe(m, p->current, p->active);
 	p->probe_at = m->now.mono + probe_every(m);
 }
 
@@ -82,16 +83,17 @@ static void challenge(struct lm_mesh *m, struct peer *p)
 {
 	lm_time wait = CHALLENGE_WAIT << (CHALLENGE_TRIES - p->challenge_tries);
 
-	p->challenge_tries--;
 	p->challenge_at = m->now.mono + wait;
-	lm_m_probe(m, p->current, &p->challenge);
+	lm_m_probe(m, p->current, p->challenge);
+	if (--p->challenge_tries == 0)
+		p->challenge = NULL;
 }
 
 void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p)
 {
 	if (p->current == NULL)
 		return;
-	if (p->challenge_tries > 0 && m->now.mono >= p->challenge_at)
+	if (p->challenge != NULL && m->now.mono >= p->challenge_at)
 		challenge(m, p);
 	if (m->now.mono >= p->probe_at)
 		keepalive(m, p);
@@ -103,20 +105,21 @@ void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p)
 
 void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from)
 {
+	struct path *r;
+
 	if (p->current == NULL)
 		return;
 	if (lm_m_path_equal(&p->path, from)) {
-		p->challenge_tries = 0; /* it is back */
+		p->challenge = NULL; /* it is back */
 		return;
 	}
-	if (!lm_m_endpoint_ok(m, &from->remote) || !lm_m_wan_ok(m, from->port, &from->remote))
-		return;
-	if (p->challenge_tries > 0 && lm_m_path_equal(&p->challenge, from))
+	r = lm_m_path_heard(m, p, from);
+	if (r == NULL || r == p->challenge)
 		return;
 	/* FAULTS row 14: few probes a second, whatever makes us send them. */
 	if (p->challenge_started != 0 && lm_m_since(m, p->challenge_started) < LM_M_CANDIDATE_GAP)
 		return;
-	p->challenge = *from;
+	p->challenge = r;
 	p->challenge_tries = CHALLENGE_TRIES;
 	p->challenge_started = m->now.mono;
 	challenge(m, p);
@@ -138,40 +141,65 @@ void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session,
 }
 
 /* RFC 6298 section 2, with a floor of nothing: it is shown, not used for timeouts. */
-static void rtt_sample(struct peer *p, lm_time r)
+static void rtt_sample(struct path *r, lm_time sample)
 {
-	if (p->rtt == 0) {
-		p->rtt = r > 0 ? r : 1;
-		p->rtt_var = r / 2;
+	lm_time change = r->rtt > sample ? r->rtt - sample : sample - r->rtt;
+
+	if (r->rtt == 0) {
+		r->rtt = sample > 0 ? sample : 1;
+		r->rtt_var = sample / 2;
 		return;
 	}
-	p->rtt_var = (3 * p->rtt_var + (p->rtt > r ? p->rtt - r : r - p->rtt)) / 4;
-	p->rtt = (7 * p->rtt + r) / 8;
+	r->rtt_var = (3 * r->rtt_var + change) / 4;
+	r->rtt = (7 * r->rtt + sample) / 8;
 }
 
-void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
-			 const struct lm_path *from)
+void lm_m_path_lost(struct lm_mesh *m, struct peer *p)
+{
+	struct path *r;
+
+	DL_FOREACH(p->paths, r)
+	if (r->state == LM_PATH_ALIVE)
+		break;
+	if (r != NULL)
+		lm_m_path_use(m, p, r);
+	else
+		lm_m_connect(m, p, lm_m_jitter(m, (lm_time)m->n_peers * 2 * LM_MSEC), true);
+}
+
+/* A path that is being asked has answered. */
+static void follow(struct lm_mesh *m, struct peer *p, struct path *r)
 {
 	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
 
-	for (unsigned i = 0; i < LM_M_PROBES; i++) {
-		struct probe *q = &p->probes[i];
+	/* Two sides that follow each other at once would swap paths for ever. */
+	if (p->moved != 0 && lm_m_since(m, p->moved) < MOVE_GAP)
+		return;
+	p->moved = m->now.mono;
+	m->count.moves++;
+	lm_m_path_use(m, p, r);
+	lm_m_event(m, LM_LOG_INFO, "%s: moved to %s", lm_m_peer_label(p, label),
+		   lm_endpoint_format(&r->path.remote, at));
+}
 
-		if (!q->waiting || q->token != token || !lm_m_path_equal(&q->path, from))
+void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
+			 const struct lm_path *from, const struct lm_endpoint *observed)
+{
+	struct path *r = lm_m_path_find(p, from);
+
+	for (unsigned i = 0; r != NULL && i < LM_M_PROBES; i++) {
+		struct probe *q = &r->probes[i];
+
+		if (!q->waiting || q->token != token)
 			continue;
 		q->waiting = false;
-		rtt_sample(p, lm_m_since(m, q->sent));
-		if (p->current == NULL || p->challenge_tries == 0 ||
-		    !lm_m_path_equal(&p->challenge, from))
-			return;
-		/* Two sides that follow each other at once would swap paths for ever. */
-		if (p->moved != 0 && lm_m_since(m, p->moved) < MOVE_GAP)
-			return;
-		p->moved = m->now.mono;
-		m->count.moves++;
-		lm_m_path_set(m, p, from);
-		lm_m_event(m, LM_LOG_INFO, "%s: moved to %s", lm_m_peer_label(p, label),
-			   lm_endpoint_format(&from->remote, at));
+		r->state = LM_PATH_ALIVE;
+		r->last_answer = m->now.mono;
+		r->answered++;
+		r->observed = *observed;
+		rtt_sample(r, lm_m_since(m, q->sent));
+		if (p->current != NULL && r == p->challenge)
+			follow(m, p, r);
 		return;
 	}
 }

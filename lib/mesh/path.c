@@ -21,7 +21,7 @@ bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoin
 	return remote->ip.family == 6 ? m->wan6[port] : m->wan4[port];
 }
 
-static bool own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep)
+bool lm_m_own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep)
 {
 	for (unsigned i = 0; i < m->n_local; i++)
 		if (lm_endpoint_equal(&m->local[i].ep, ep))
@@ -29,22 +29,27 @@ static bool own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep)
 	return false;
 }
 
-struct candidate *lm_m_candidate(struct peer *p, const struct lm_endpoint *ep)
+struct candidate *lm_m_candidate(const struct peer *p, const struct lm_endpoint *ep)
 {
 	for (unsigned i = 0; i < p->n_candidates; i++)
 		if (lm_endpoint_equal(&p->candidates[i].ep, ep))
-			return &p->candidates[i];
+			return (struct candidate *)&p->candidates[i];
 	return NULL;
 }
 
 /* What is known of an address stays when a record names it again: a new record is no new budget. */
 static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
-		const struct candidate *old, unsigned n_old, bool proven)
+		enum lm_path_kind kind, const struct candidate *old, unsigned n_old)
 {
-	struct candidate c = {
-	    .ep = *ep, .tries = LM_M_CANDIDATE_TRIES, .refilled = m->now.mono, .answered = proven};
+	struct candidate *there = lm_m_candidate(p, ep);
+	struct candidate c = {.ep = *ep,
+			      .tries = LM_M_CANDIDATE_TRIES,
+			      .refilled = m->now.mono,
+			      .answered = kind == LM_PATH_SEEN};
 
-	if (p->n_candidates == LM_M_CANDIDATES || lm_m_candidate(p, ep) != NULL)
+	if (there != NULL)
+		there->kind = kind;
+	if (there != NULL || p->n_candidates == LM_M_CANDIDATES)
 		return;
 	if (!lm_m_endpoint_ok(m, ep)) {
 		char label[LM_M_LABEL_LEN], text[LM_ENDPOINT_STRLEN];
@@ -60,24 +65,28 @@ static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
 			break;
 		}
 	}
+	c.kind = kind;
 	p->candidates[p->n_candidates++] = c;
 }
 
 void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 {
+	static const enum lm_path_kind kinds[] = {[LM_EP_HOST] = LM_PATH_HOST,
+						  [LM_EP_PUBLIC] = LM_PATH_PUBLIC,
+						  [LM_EP_REFLEXIVE] = LM_PATH_REFLEXIVE};
 	struct candidate old[LM_M_CANDIDATES];
 	unsigned n_old = p->n_candidates;
 	const struct lm_announcement *ann = lm_m_ann(p);
 
 	memcpy(old, p->candidates, sizeof(old));
 	p->n_candidates = 0;
-	if (p->has_path)
-		add(m, p, &p->path.remote, old, n_old, true);
+	if (p->has_path && p->path.relay == 0)
+		add(m, p, &p->path.remote, LM_PATH_SEEN, old, n_old);
 	for (unsigned i = 0; ann != NULL && i < ann->n_endpoints; i++) {
 		uint8_t kind = ann->endpoints[i].kind;
 
 		if (kind == LM_EP_HOST || kind == LM_EP_PUBLIC || kind == LM_EP_REFLEXIVE)
-			add(m, p, &ann->endpoints[i].ep, old, n_old, false);
+			add(m, p, &ann->endpoints[i].ep, kinds[kind], old, n_old);
 	}
 }
 
@@ -118,23 +127,36 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 			    &p->candidates[(j + p->rounds) % p->n_candidates];
 
 			if (lm_m_wan_ok(m, port, &c->ep) && lm_m_endpoint_ok(m, &c->ep) &&
-			    !own_endpoint(m, &c->ep))
+			    !lm_m_own_endpoint(m, &c->ep))
 				out[n++] = (struct lm_path){.port = port, .remote = c->ep};
 		}
 	}
 	return n;
 }
 
-void lm_m_path_set(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
+struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
+{
+	const struct candidate *c = lm_m_candidate(p, &path->remote);
+	enum lm_path_kind kind = LM_PATH_SEEN;
+
+	if (path->relay != 0)
+		kind = LM_PATH_RELAY;
+	else if (c != NULL)
+		kind = c->kind;
+	return lm_m_path_add(m, p, path, kind);
+}
+
+void lm_m_path_use(struct lm_mesh *m, struct peer *p, struct path *r)
 {
 	struct candidate *c;
 
-	p->path = *path;
+	p->path = r->path;
 	p->has_path = true;
-	p->challenge_tries = 0;
+	p->active = r;
+	p->challenge = NULL;
 	lm_m_candidates(m, p);
-	c = lm_m_candidate(p, &path->remote);
+	c = lm_m_candidate(p, &r->path.remote);
 	if (c != NULL)
 		c->answered = true;
-	m->ops.path_set(m->user, p->index, path);
+	m->ops.path_set(m->user, p->index, &r->path);
 }

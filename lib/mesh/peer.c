@@ -52,6 +52,7 @@ static void peer_discard(struct lm_mesh *m, struct peer *p)
 	lm_timer_stop(&m->timers, &p->connect.timer);
 	lm_timer_stop(&m->timers, &p->liveness.timer);
 	drop_index(m, p);
+	lm_m_paths_drop(p, true);
 	free(p->cert);
 	free(p->ann);
 	free(p->ephemerals);
@@ -186,8 +187,8 @@ static void bar(struct lm_mesh *m, struct peer *p, enum lm_verdict v)
 	drop_index(m, p);
 	lm_m_overlay_del(m, lm_m_cert(p));
 	p->barred = v;
+	lm_m_paths_drop(p, true);
 	p->has_path = false;
-	p->challenge_tries = 0;
 	lm_m_peer_check(p);
 }
 
@@ -267,6 +268,8 @@ void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct shown_cert *
 	}
 	lm_m_announcement_recheck(p);
 	lm_m_candidates(m, p);
+	if (p->current != NULL)
+		lm_m_paths_fill(m, p);
 	if (p->published || p->listed)
 		(void)lm_m_peer_publish(m, p);
 }

@@ -122,6 +122,8 @@ static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *da
 	if (p->barred != LM_TRUSTED)
 		return v;
 	lm_m_candidates(m, p);
+	if (p->current != NULL)
+		lm_m_paths_fill(m, p);
 	if (p->listed || p->published)
 		(void)lm_m_peer_publish(m, p);
 	if (p->current == NULL)
@@ -339,9 +341,8 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 			continue;
 		if (p->current == NULL)
 			lm_m_connect_again(m, p, first_delay(m));
-		/* The port in use has gone: find another way at once. */
-		else if (!lm_m_wan_ok(m, p->path.port, &p->path.remote))
-			lm_m_connect(m, p, first_delay(m), true);
+		else
+			lm_m_paths_fill(m, p);
 	}
 	lm_m_leave(m);
 }

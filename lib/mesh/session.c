@@ -79,8 +79,7 @@ static void went_down(struct lm_mesh *m, struct peer *p)
 
 	p->current = NULL;
 	p->probing = 0;
-	p->challenge_tries = 0;
-	memset(p->probes, 0, sizeof(p->probes));
+	p->active = p->challenge = NULL;
 	lm_m_disarm(m, &p->liveness);
 	m->count.sessions_down++;
 	(void)m->ops.sa_out_set(m->user, p->index, NULL);
@@ -102,6 +101,8 @@ void lm_m_session_free(struct lm_mesh *m, struct session *s, uint8_t close)
 	if (s->has_in)
 		m->ops.sa_in_del(m->user, s->slot.spi);
 	DL_DELETE(p->sessions, s);
+	if (p->sessions == NULL)
+		lm_m_paths_drop(p, p->barred != LM_TRUSTED);
 	HASH_DELETE(hh, m->sessions, &s->slot);
 	lm_timer_stop(&m->timers, &s->due.timer);
 	wipe_free(s->init, sizeof(*s->init));
@@ -255,7 +256,7 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 	lm_m_liveness_start(m, p);
 	/* The initiator has measured the round trip with the probe that confirmed the session. */
 	if (!s->initiator)
-		lm_m_probe(m, s, &p->path);
+		lm_m_probe(m, s, p->active);
 	if (m->has_ann)
 		lm_m_send_announcement(m, s, m->ann, m->ann_len);
 }
@@ -277,6 +278,7 @@ bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 {
 	struct peer *p = s->peer;
 	struct session *before = p->current;
+	struct path *r;
 
 	if (s->state == SESSION_HALF) {
 		take_cert(m, s);
@@ -287,14 +289,16 @@ bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 		m->n_half_open--;
 		s->state = SESSION_CONFIRM;
 	}
-	if (!p->has_path || before == NULL || !lm_m_path_equal(&p->path, &s->path))
-		lm_m_path_set(m, p, &s->path);
-	if (!send_on(m, s)) {
+	r = lm_m_path_heard(m, p, &s->path);
+	if (r != NULL && r != p->active)
+		lm_m_path_use(m, p, r);
+	if (p->active == NULL || !send_on(m, s)) {
 		lm_m_session_free(m, s, LM_CLOSE_SHUTDOWN);
 		lm_m_connect(m, p, m->t.retry_max, true);
 		return false;
 	}
 	p->current = s;
+	lm_m_paths_fill(m, p);
 	became_current(m, s, before != NULL);
 	if (before != NULL)
 		retire(m, before);
@@ -305,7 +309,10 @@ static void reprobe(struct lm_mesh *m, struct session *s)
 {
 	lm_time wait = m->t.retry_min << (s->probes / 2 < 3 ? s->probes / 2 : 3);
 
-	lm_m_probe(m, s, &s->path);
+	struct path *r = lm_m_path_heard(m, s->peer, &s->path);
+
+	if (r != NULL)
+		lm_m_probe(m, s, r);
 	if (s->probes < UINT8_MAX)
 		s->probes++;
 	lm_m_arm(m, &s->due, wait);

@@ -29,21 +29,23 @@ static void encode_pad(struct lm_writer *w, size_t body)
 	lm_w_zero(w, body);
 }
 
-void lm_m_probe(struct lm_mesh *m, struct session *s, const struct lm_path *path)
+void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r)
 {
-	struct peer *p = s->peer;
-	struct probe *slot = &p->probes[p->next_probe];
+	struct probe *slot = &r->probes[r->next_probe];
 	struct lm_frame f = {.type = LM_FRAME_PROBE};
 	uint8_t buf[64];
 	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
 	m->ops.random(m->user, &f.u.probe.token, sizeof(f.u.probe.token));
-	p->next_probe = (uint8_t)((p->next_probe + 1) % LM_M_PROBES);
-	*slot = (struct probe){
-	    .waiting = true, .token = f.u.probe.token, .sent = m->now.mono, .path = *path};
+	r->next_probe = (uint8_t)((r->next_probe + 1) % LM_M_PROBES);
+	*slot = (struct probe){.waiting = true, .token = f.u.probe.token, .sent = m->now.mono};
+	r->last_probe = m->now.mono;
+	r->sent++;
+	if (r->state == LM_PATH_UNTRIED)
+		r->state = LM_PATH_PROBING;
 	lm_frame_encode(&w, &f);
 	encode_pad(&w, PROBE_PAD);
-	send_frames(m, s, path, &w);
+	send_frames(m, s, &r->path, &w);
 }
 
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason)
@@ -100,6 +102,7 @@ static void closed(struct lm_mesh *m, struct session *s, uint8_t reason)
 struct said {
 	bool probe, replied, closed;
 	uint64_t token, reply_token;
+	struct lm_endpoint observed;
 	uint8_t reason;
 	const uint8_t *ann;
 	size_t ann_len;
@@ -120,6 +123,7 @@ static bool parse(const uint8_t *frames, size_t len, struct said *out)
 		} else if (f.type == LM_FRAME_PROBE_REPLY && !out->replied) {
 			out->replied = true;
 			out->reply_token = f.u.reply.token;
+			out->observed = f.u.reply.observed;
 		} else if (f.type == LM_FRAME_CLOSE && !out->closed) {
 			out->closed = true;
 			out->reason = f.u.close.reason;
@@ -167,6 +171,7 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 {
 	uint8_t plain[LM_CONTROL_MAX];
 	struct session *s;
+	struct path *r;
 	struct said said;
 	size_t plain_len;
 	bool newest;
@@ -186,10 +191,13 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 	    !lm_m_session_confirm(m, s))
 		return;
 	lm_m_heard(m, s->peer, m->now.mono);
+	r = lm_m_path_find(s->peer, from);
+	if (r != NULL)
+		r->last_rx = m->now.mono;
 	if (said.probe)
 		reply(m, s, said.token, from);
 	if (said.replied)
-		lm_m_probe_answered(m, s->peer, said.reply_token, from);
+		lm_m_probe_answered(m, s->peer, said.reply_token, from, &said.observed);
 	/* An answer goes back where the question came from, which says nothing of where the
 	 * peer wants to be reached. */
 	else if (newest)
