@@ -127,7 +127,7 @@ static void report(struct run *r, struct node *n, struct lm_reader *in)
 	uint32_t seq = lm_r_u32(in);
 	struct lm_now now = world_now(&r->w, n);
 
-	for (unsigned i = 0; i < NODE_SAS; i++)
+	for (unsigned i = 0; i < n->cap_sas; i++)
 		if (n->sas[i].used && which-- == 0)
 			lm_mesh_usage(n->mesh, now, n->sas[i].spi_base,
 				      now.mono - age * 10 * LM_MSEC, seq);
@@ -141,7 +141,7 @@ static void moved(struct run *r, struct node *n, struct lm_reader *in)
 	lm_r_copy(in, from.remote.ip.b, 4);
 	from.remote.port = lm_r_u16(in);
 	from.port = which & 1;
-	for (unsigned i = 0; i < NODE_SAS; i++)
+	for (unsigned i = 0; i < n->cap_sas; i++)
 		if (n->sas[i].used && which-- == 0)
 			lm_mesh_moved(n->mesh, world_now(&r->w, n), n->sas[i].spi_base, &from);
 }

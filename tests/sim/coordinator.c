@@ -138,12 +138,28 @@ static void op_random(void *user, void *out, size_t len)
 
 /* ------------------------------------------------------------------ life -- */
 
+void coordinator_sync(struct coordinator *c)
+{
+	actor_at(&c->sim->w, &c->tick,
+		 c->server != NULL ? lm_coord_server_next(c->server) : LM_TIME_NEVER);
+}
+
+static void tick(struct world *w, struct actor *a)
+{
+	struct coordinator *c = LM_CONTAINER_OF(a, struct coordinator, tick);
+
+	(void)w;
+	lm_coord_server_tick(c->server, coordinator_now(c));
+	coordinator_sync(c);
+}
+
 void coordinator_init(struct coordinator *c, struct sim *s, unsigned number)
 {
 	uint8_t seed[32];
 
 	c->sim = s;
 	c->number = number;
+	c->tick.run = tick;
 	world_random_bytes(&s->w, seed, sizeof(seed));
 	world_random_bytes(&s->w, c->epoch, sizeof(c->epoch));
 	c->id = lm_identity_from_seed(seed);
@@ -164,6 +180,7 @@ void coordinator_start(struct coordinator *c)
 	c->server = lm_coord_server_new(&cfg, &ops, c, coordinator_now(c), &err);
 	if (c->server == NULL)
 		world_fail(&c->sim->w, "coordinator: %s", err.text);
+	coordinator_sync(c);
 }
 
 void coordinator_stop(struct coordinator *c)
@@ -172,6 +189,7 @@ void coordinator_stop(struct coordinator *c)
 	lm_coord_server_free(c->server);
 	c->server = NULL;
 	c->killed = false;
+	coordinator_sync(c);
 }
 
 void coordinator_free(struct coordinator *c)

@@ -26,11 +26,11 @@
 struct run {
 	struct sim sim;
 	unsigned long rekeys;
-	lm_time comes_back[WORLD_NODES]; /* when a site that is down or cut off returns */
+	lm_time comes_back[SIM_SITES]; /* when a site that is down or cut off returns */
 	lm_time coord_back[SIM_COORDS];
-	lm_time restarted[WORLD_NODES]; /* and has not found everybody yet, 0 = has */
-	lm_time troubled[WORLD_NODES];	/* last time that something was wrong with it */
-	lm_time learns[WORLD_NODES];	/* when it will hear of its new address */
+	lm_time restarted[SIM_SITES]; /* and has not found everybody yet, 0 = has */
+	lm_time troubled[SIM_SITES];  /* last time that something was wrong with it */
+	lm_time learns[SIM_SITES];    /* when it will hear of its new address */
 	lm_time took[RESTARTS];
 	unsigned n_took;
 	struct node *revoked;
@@ -352,7 +352,7 @@ static void renewed_is_known(struct run *r, unsigned n)
 		if (i == n || site(r, i) == r->revoked)
 			continue;
 		p = node_peer_of(site(r, i), site(r, n));
-		if (p == NULL || p->cert.serial != site(r, n)->cert_body.serial)
+		if (p == NULL || p->serial != site(r, n)->cert_body.serial)
 			world_fail(&r->sim.w, "gw%u does not have gw%u's new certificate", i, n);
 	}
 }
@@ -459,8 +459,8 @@ int main(int argc, char **argv)
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	if (n_sites < 8 || n_sites > WORLD_NODES - 1) {
-		fprintf(stderr, "lm_sim: 8 to %d sites\n", WORLD_NODES - 1);
+	if (n_sites < 8 || n_sites > SIM_SITES - 1) {
+		fprintf(stderr, "lm_sim: 8 to %d sites\n", SIM_SITES - 1);
 		return 2;
 	}
 	r->sim.verbose = verbose;

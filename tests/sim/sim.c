@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SAVE_EVERY    (50 * LM_MSEC)
 #define CLIENT_NOW(t) (world_now(&(t)->sim->w, (t)->node).mono)
 
 /* ---------------------------------------------------- link's operations -- */
@@ -106,6 +107,8 @@ static const struct lm_coord_client_ops client_ops = {
     .synced = op_synced,
 };
 
+static void tick(struct world *w, struct actor *a);
+
 static void start_link(struct site *t, unsigned coord)
 {
 	struct link *l = &t->links[coord];
@@ -117,6 +120,7 @@ static void start_link(struct site *t, unsigned coord)
 
 	l->site = t;
 	l->coord = coord;
+	l->tick.run = tick;
 	l->source = lm_directory_source(t->directory, t->sim->coords[coord].id->ed_public);
 	world_must(&t->sim->w, l->source >= 0);
 	memcpy(cfg.mesh, t->node->cert_body.mesh, sizeof(cfg.mesh));
@@ -125,23 +129,30 @@ static void start_link(struct site *t, unsigned coord)
 	l->client = lm_coord_client_new(&cfg, &client_ops, l, &err);
 	if (l->client == NULL)
 		world_fail(&t->sim->w, "client: %s", err.text);
+	link_sync(l);
 }
 
 /* ----------------------------------------------------------------- sites -- */
 
-static void publish(struct site *t)
+static void publish(struct world *w, struct actor *a)
 {
-	t->publish = false;
-	for (unsigned i = 0; i < SIM_COORDS; i++)
-		if (t->links[i].client != NULL &&
-		    lm_coord_client_publish(t->links[i].client, CLIENT_NOW(t), t->node->ann,
+	struct site *t = LM_CONTAINER_OF(a, struct site, publish);
+
+	for (unsigned i = 0; i < SIM_COORDS; i++) {
+		if (t->links[i].client == NULL)
+			continue;
+		if (lm_coord_client_publish(t->links[i].client, CLIENT_NOW(t), t->node->ann,
 					    t->node->ann_len) != 0)
-			world_fail(&t->sim->w, "own announcement cannot be published");
+			world_fail(w, "own announcement cannot be published");
+		link_sync(&t->links[i]);
+	}
 }
 
 static void announced(struct node *n)
 {
-	((struct site *)n->user)->publish = true;
+	struct site *t = n->user;
+
+	actor_at(&t->sim->w, &t->publish, t->sim->w.now);
 }
 
 static void from_disk(void *user, const struct lm_directory_record *r)
@@ -163,7 +174,7 @@ void site_start(struct site *t)
 {
 	struct lm_error err;
 
-	t->directory = lm_directory_new(WORLD_NODES);
+	t->directory = lm_directory_new(SIM_SITES);
 	world_must(&t->sim->w, t->directory != NULL);
 	if (t->disk != NULL && lm_directory_decode(t->directory, t->disk, t->disk_len, &err) != 0)
 		world_fail(&t->sim->w, "directory on disk: %s", err.text);
@@ -175,7 +186,8 @@ void site_start(struct site *t)
 	lm_directory_each(t->directory, from_disk, t);
 	for (unsigned i = 0; i < SIM_COORDS; i++)
 		start_link(t, i);
-	publish(t);
+	publish(&t->sim->w, &t->publish);
+	node_sync(t->node);
 }
 
 static void save(struct site *t)
@@ -197,7 +209,9 @@ void site_stop(struct site *t, bool polite)
 		lm_coord_client_free(l->client);
 		l->client = NULL;
 		link_close(l);
+		link_sync(l);
 	}
+	actor_at(&t->sim->w, &t->publish, LM_TIME_NEVER);
 	node_stop(t->node, polite);
 	lm_directory_free(t->directory);
 	t->directory = NULL;
@@ -205,78 +219,50 @@ void site_stop(struct site *t, bool polite)
 
 /* ----------------------------------------------------- on the same clock -- */
 
-static lm_time client_due(const struct site *t, unsigned i)
+void link_sync(struct link *l)
 {
-	lm_time due = lm_coord_client_next(t->links[i].client);
+	struct site *t = l->site;
+	lm_time due = l->client != NULL ? lm_coord_client_next(l->client) : LM_TIME_NEVER;
 
-	return due == LM_TIME_NEVER ? due : due + t->node->started - LM_SEC;
+	actor_at(&t->sim->w, &l->tick,
+		 due == LM_TIME_NEVER ? due : due + t->node->started - LM_SEC);
 }
 
-static lm_time actor_next(struct world *w)
+static void tick(struct world *w, struct actor *a)
 {
-	struct sim *s = LM_CONTAINER_OF(w, struct sim, w);
-	lm_time next = tcp_next(s);
+	struct link *l = LM_CONTAINER_OF(a, struct link, tick);
 
-	for (unsigned i = 0; i < SIM_COORDS; i++) {
-		lm_time due = s->coords[i].server != NULL
-				  ? lm_coord_server_next(s->coords[i].server)
-				  : LM_TIME_NEVER;
-
-		next = due < next ? due : next;
-	}
-	for (unsigned i = 0; i < s->n_sites; i++) {
-		if (s->sites[i].node->mesh == NULL)
-			continue;
-		if (s->sites[i].publish)
-			return w->now;
-		for (unsigned j = 0; j < SIM_COORDS; j++) {
-			lm_time due = client_due(&s->sites[i], j);
-
-			next = due < next ? due : next;
-		}
-	}
-	return next;
+	(void)w;
+	lm_coord_client_tick(l->client, CLIENT_NOW(l->site));
+	link_sync(l);
+	node_sync(l->site->node);
 }
 
-static void actor_run(struct world *w)
+static void save_all(struct world *w, struct actor *a)
 {
-	struct sim *s = LM_CONTAINER_OF(w, struct sim, w);
+	struct sim *s = LM_CONTAINER_OF(a, struct sim, save);
 
-	tcp_run(s);
-	for (unsigned i = 0; i < SIM_COORDS; i++) {
-		struct coordinator *c = &s->coords[i];
-
-		if (c->server != NULL && lm_coord_server_next(c->server) <= w->now)
-			lm_coord_server_tick(c->server, coordinator_now(c));
-	}
-	for (unsigned i = 0; i < s->n_sites; i++) {
-		struct site *t = &s->sites[i];
-
-		if (t->node->mesh == NULL)
-			continue;
-		if (t->publish)
-			publish(t);
-		for (unsigned j = 0; j < SIM_COORDS; j++)
-			if (client_due(t, j) <= w->now)
-				lm_coord_client_tick(t->links[j].client, CLIENT_NOW(t));
-		save(t);
-	}
+	for (unsigned i = 0; i < s->n_sites; i++)
+		if (s->sites[i].node->mesh != NULL)
+			save(&s->sites[i]);
+	actor_at(w, a, w->now + SAVE_EVERY);
 }
 
 void sim_init(struct sim *s, uint64_t seed, unsigned n_sites)
 {
 	world_init(&s->w, seed);
 	s->w.what = "lm_sim";
-	s->last = &s->first;
+	tcp_init(s);
 	s->n_sites = n_sites;
 	for (unsigned i = 0; i < n_sites; i++) {
 		s->sites[i].sim = s;
+		s->sites[i].publish.run = publish;
 		s->sites[i].node = world_node(&s->w);
 	}
 	for (unsigned i = 0; i < SIM_COORDS; i++)
 		coordinator_init(&s->coords[i], s, i);
-	s->w.actor_next = actor_next;
-	s->w.actor_run = actor_run;
+	s->save.run = save_all;
+	actor_at(&s->w, &s->save, s->w.now);
 }
 
 void sim_free(struct sim *s)

@@ -11,6 +11,7 @@
 #include <lanemesh/coord.h>
 
 #define SIM_COORDS 2
+#define SIM_SITES  64
 
 struct sim;
 struct site;
@@ -22,6 +23,7 @@ struct link {
 	struct lm_coord_client *client;
 	struct lm_coord_conn *conn; /* the coordinator's end */
 	uint32_t life;		    /* chunks of an earlier connection are thrown away */
+	struct actor tick;
 	int source;
 };
 
@@ -33,8 +35,8 @@ struct site {
 	size_t disk_len;
 	uint64_t saved_version;
 	struct link links[SIM_COORDS];
-	bool publish; /* the announcement has changed; a client must not be called from its own call
-		       */
+	struct actor publish; /* the announcement has changed; a client must not be called from its
+			       * own call */
 };
 
 /* What a coordinator keeps on disk. */
@@ -56,6 +58,7 @@ struct coordinator {
 	uint8_t epoch[LM_EPOCH_LEN];
 	uint64_t revision;
 	bool killed; /* while it goes: nothing more leaves it */
+	struct actor tick;
 };
 
 struct chunk {
@@ -72,9 +75,10 @@ struct chunk {
 struct sim {
 	struct world w;
 	unsigned n_sites;
-	struct site sites[WORLD_NODES];
+	struct site sites[SIM_SITES];
 	struct coordinator coords[SIM_COORDS];
 	struct chunk *first, **last;
+	struct actor tcp, save;
 	bool verbose;
 };
 
@@ -83,15 +87,18 @@ void sim_init(struct sim *s, uint64_t seed, unsigned n_sites);
 void sim_free(struct sim *s);
 void site_start(struct site *t);
 void site_stop(struct site *t, bool polite);
+/* After any call on the client: when it is due may have changed. */
+void link_sync(struct link *l);
 /* tcp.c */
-lm_time tcp_next(const struct sim *s);
-void tcp_run(struct sim *s);
+void tcp_init(struct sim *s);
 void link_open(struct link *l);
 void link_close(struct link *l);
 void tcp_send(struct link *l, bool to_server, int kind, const uint8_t *data, size_t len);
 /* coordinator.c */
 void coordinator_init(struct coordinator *c, struct sim *s, unsigned number);
 void coordinator_start(struct coordinator *c);
+/* After any call on the server. */
+void coordinator_sync(struct coordinator *c);
 /* As kill -9: what was committed stays. */
 void coordinator_stop(struct coordinator *c);
 void coordinator_free(struct coordinator *c);

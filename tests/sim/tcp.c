@@ -23,6 +23,8 @@ void tcp_send(struct link *l, bool to_server, int kind, const uint8_t *data, siz
 		memcpy(c->data, data, len);
 	*s->last = c;
 	s->last = &c->next;
+	if (s->first == c)
+		actor_at(&s->w, &s->tcp, c->at);
 }
 
 static void at_server(struct link *l, const struct chunk *c)
@@ -48,6 +50,7 @@ static void at_server(struct link *l, const struct chunk *c)
 		l->conn = NULL;
 	}
 	coordinator_output(l);
+	coordinator_sync(co);
 }
 
 static void at_client(struct link *l, const struct chunk *c)
@@ -62,16 +65,15 @@ static void at_client(struct link *l, const struct chunk *c)
 		lm_coord_client_input(l->client, now, c->data, c->len);
 	else
 		lm_coord_client_closed(l->client, now, "closed");
+	link_sync(l);
+	node_sync(l->site->node);
 }
 
-lm_time tcp_next(const struct sim *s)
+static void run(struct world *w, struct actor *a)
 {
-	return s->first != NULL ? s->first->at : LM_TIME_NEVER;
-}
+	struct sim *s = LM_CONTAINER_OF(a, struct sim, tcp);
 
-void tcp_run(struct sim *s)
-{
-	while (s->first != NULL && s->first->at <= s->w.now) {
+	while (s->first != NULL && s->first->at <= w->now) {
 		struct chunk *c = s->first;
 
 		s->first = c->next;
@@ -85,6 +87,14 @@ void tcp_run(struct sim *s)
 		}
 		free(c);
 	}
+	if (s->first != NULL)
+		actor_at(w, a, s->first->at);
+}
+
+void tcp_init(struct sim *s)
+{
+	s->last = &s->first;
+	s->tcp.run = run;
 }
 
 void link_open(struct link *l)
@@ -102,4 +112,5 @@ void link_close(struct link *l)
 	if (l->conn != NULL)
 		lm_coord_server_closed(s->coords[l->coord].server, l->conn);
 	l->conn = NULL;
+	coordinator_sync(&s->coords[l->coord]);
 }

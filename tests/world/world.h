@@ -1,45 +1,57 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * world: mesh cores on a virtual clock, over a network that loses, delays,
- * reorders and repeats, with a model of the data plane under each. Everything
- * that happens follows from the seed. What must always hold is checked as it
- * happens; a breach prints the seed and aborts.
+ * reorders and repeats, with NATs in it (nat.h), and with a model of the data
+ * plane under each core. Everything that happens follows from the seed. What must
+ * always hold is checked as it happens; a breach prints the seed and aborts.
  */
 #ifndef LANEMESH_TESTS_WORLD_H
 #define LANEMESH_TESTS_WORLD_H
 
 #include <lanemesh/mesh.h>
 
-#define WORLD_NODES 64
-#define WORLD_PORTS 2
+#define WORLD_PORTS 4
+#define WORLD_SMALL 64	       /* up to here addresses may be changed by plain assignment */
 #define WORLD_WALL  1800000000 /* wall clock at the start */
 #define WORLD_START (1000 * LM_SEC)
 
 struct world;
 struct node;
+struct nat;
+
+/* Something on the world's clock; zeroed = not armed. */
+struct actor {
+	struct lm_timer timer;
+	void (*run)(struct world *w, struct actor *a);
+};
 
 /* Inbound SAs of one session. */
 struct sa_in {
-	bool used;
-	uint32_t spi_base, peer;
+	bool used, active; /* active: something happened since the last report */
 	uint8_t lanes;
-	struct lm_esp_key key; /* of lane 0: the model sends on that one only */
+	uint32_t spi_base, peer;
 	uint32_t top;
 	lm_time last_rx;
+	struct lm_esp_key key; /* of lane 0: the model sends on that one only */
 	bool has_from;
-	struct lm_endpoint from;
+	struct lm_path from;
 };
 
-#define NODE_SAS 512
 struct node_peer {
-	bool used;
-	struct lm_cert cert;
-	bool has_out, has_path;
+	bool used, has_out, has_path;
+	uint8_t lanes, n_prefixes;
+	struct node *who;
+	uint64_t serial; /* of the certificate that the data plane was given */
 	uint32_t session, spi_base, seq;
-	uint8_t lanes;
+	uint32_t n_in;
 	struct lm_esp_key key;
 	struct lm_path path;
-	uint32_t n_in;
+};
+
+/* SPI blocks in use and where they are in sas: open addressing. */
+struct spi_table {
+	uint32_t *slots; /* index + 1; 0 free */
+	uint32_t size;	 /* a power of two */
 };
 
 struct node {
@@ -47,29 +59,44 @@ struct node {
 	unsigned number;
 	struct lm_mesh *mesh; /* NULL: down */
 	struct lm_identity *id;
-	uint8_t cert[LM_CERT_MAX];
+	uint8_t *cert; /* signed, LM_CERT_MAX bytes at most */
 	size_t cert_len;
 	struct lm_cert cert_body;
-	struct lm_endpoint wan[WORLD_PORTS]; /* as the network sees it; port 0 = none */
-	uint8_t n_wan;
 	uint8_t ann[LM_ANNOUNCE_MAX]; /* the last one made, kept over restarts */
 	size_t ann_len;
 	uint64_t ann_sequence;
 	struct lm_mesh_timers timers;
 	uint32_t max_half_open, max_peers, handshake_limit;
+	uint8_t lanes;
 	uint8_t psk[32];
 	struct lm_authorities authorities;
 	int64_t skew; /* of its wall clock */
 	bool silent;  /* gets and sends nothing */
 	bool reports; /* workers' usage, each second */
 	lm_time started;
+	struct actor tick;
 
-	struct sa_in sas[NODE_SAS];
-	struct node_peer peers[WORLD_NODES];
+	/* Where it is attached: its own addresses, port 0 = none. */
+	struct lm_endpoint wan[WORLD_PORTS];
+	uint8_t n_wan;
+	struct nat *behind[WORLD_PORTS]; /* NULL: in the open */
+	lm_time latency[WORLD_PORTS];	 /* added to the world's delay */
+	uint16_t port_loss[WORLD_PORTS]; /* in 1,000, added to the world's */
+
+	struct sa_in *sas;
+	uint32_t n_sas, cap_sas, free_sa; /* free_sa: where to look for a free one */
+	struct spi_table spis;
+	uint32_t *active; /* of sas, since the last report */
+	uint32_t n_active, cap_active;
+	struct node_peer *peers;       /* max_peers of them, while it is up */
+	uint64_t revoked_by;	       /* number of the list that names it, 0 = none */
+	uint64_t list;		       /* number of the newest list that its mesh has taken */
 	int fail_sa_in, fail_peer_set; /* the next so many calls fail */
 
-	uint64_t sent, sent_bytes, sent_to_overlay; /* control datagrams */
-	uint64_t inits;				    /* message 1s among them */
+	uint64_t sent, sent_bytes; /* control datagrams */
+	uint64_t got, got_bytes;
+	uint64_t inits;	   /* message 1s sent */
+	uint64_t answered; /* bytes sent since the last datagram came in */
 	uint64_t sas_added, sas_removed, out_sets, path_sets, announces, revocations;
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
 	void *user;
@@ -79,13 +106,27 @@ struct node {
 	bool (*log_sink)(struct node *n, const char *line);
 };
 
+/* In flight. data is as long as len says where the network holds it. */
 struct datagram {
 	lm_time at;
 	uint64_t order;
+	const struct node *sender; /* NULL: injected */
+	struct nat *domain;	   /* inside which NAT it travels; NULL: in the open */
+	uint8_t sender_port;
 	struct lm_endpoint from, to;
 	size_t len;
 	uint8_t data[LM_CONTROL_MAX];
 };
+
+/* A UDP server in the open that is no node. */
+struct service {
+	struct lm_endpoint at;
+	/* Length of the answer in out (LM_CONTROL_MAX bytes), 0: none. */
+	size_t (*answer)(struct world *w, void *user, const struct lm_endpoint *from,
+			 const uint8_t *data, size_t len, uint8_t *out);
+	void *user;
+};
+#define WORLD_SERVICES 8
 
 struct world {
 	uint64_t seed, rng;
@@ -93,14 +134,21 @@ struct world {
 	int64_t wall;
 	struct lm_identity *authority;
 	uint64_t revocation_number;
-	struct node *nodes[WORLD_NODES];
-	unsigned n_nodes;
+	struct node **nodes;
+	unsigned n_nodes, cap_nodes;
+	struct nat *nats;	 /* a list */
+	struct lm_timers timers; /* of actors */
 	struct datagram **queue; /* binary heap by (at, order) */
-	size_t n_queue, cap_queue;
+	size_t n_queue, cap_queue, most_queue;
 	uint64_t order;
-	struct used_key *keys; /* every outbound SA key that there ever was */
+	struct keys *keys;     /* every outbound SA key that there ever was */
+	struct places *places; /* who is where */
+	struct overlays *overlays;
+	bool overlay_lengths[2][129];
+	struct names *names; /* nodes by key */
 	lm_time next_report;
-	uint64_t events_now; /* without the clock moving */
+	uint64_t events, events_now; /* now: without the clock moving */
+	uint64_t trace;		     /* a hash of all that has happened */
 
 	/* the network */
 	unsigned loss, duplicate; /* in 1,000 */
@@ -109,10 +157,11 @@ struct world {
 	/* Sees each datagram as it is sent and may change it; false: dropped. */
 	bool (*tap)(struct world *w, struct datagram *d, void *user);
 	void *tap_user;
-
-	/* Others that live on the same clock: when are they due, and let them run (opt). */
-	lm_time (*actor_next)(struct world *w);
-	void (*actor_run)(struct world *w);
+	/* Sees each datagram as it arrives at a node's port; true: it is cut off (opt). */
+	bool (*cut)(struct world *w, const struct datagram *d, const struct node *to,
+		    unsigned port);
+	struct service services[WORLD_SERVICES];
+	unsigned n_services;
 
 	const char *what; /* names the run in messages */
 	bool talk;	  /* log lines go to stderr */
@@ -131,22 +180,31 @@ __attribute__((noreturn)) void world_fail(const struct world *w, const char *fmt
 uint32_t world_random(struct world *w, uint32_t below);
 void world_random_bytes(struct world *w, void *out, size_t len);
 struct lm_now world_now(const struct world *w, const struct node *n);
+/* Mixes something that happened into the trace. */
+void world_trace(struct world *w, uint64_t what);
 
-/* A node with a certificate for 10.<n>.0.0/24 and an address 192.0.2.<n+1>:4500; not started. */
+/* A node with a certificate for a /24 of its own (10.<n>.0.0/24 at first) and a public address
+ * (192.0.2.<n+1>:4500 at first); not started. */
 struct node *world_node(struct world *w);
 /* Changes body first, then signs: cert_body is what goes in. */
 void node_sign(struct node *n, const struct lm_identity *authority);
 void node_start(struct node *n);
 /* polite: says goodbye; otherwise as kill -9. */
 void node_stop(struct node *n, bool polite);
+/* Tells the mesh of its addresses. */
 void node_local(struct node *n);
 /* Hands a's present record to b's mesh. */
 enum lm_verdict node_tell(struct node *a, struct node *b);
 /* Everybody is told of everybody that has ever announced. */
 void world_tell_all(struct world *w);
-/* Everybody up hears that the node (or serial, when node is NULL) is revoked. */
-size_t world_revoke(struct world *w, const struct node *node, uint64_t serial, uint8_t *buf,
-		    size_t cap);
+/* A list that revokes the node (or serial, when node is NULL), and everybody whom an earlier list
+ * revoked. Its length. */
+size_t world_revocation(struct world *w, struct node *node, uint64_t serial, uint8_t *buf,
+			size_t cap);
+/* The same, and everybody up hears of it. */
+size_t world_revoke(struct world *w, struct node *node, uint64_t serial, uint8_t *buf, size_t cap);
+/* The node with this key; NULL: nobody. */
+struct node *world_who(const struct world *w, const uint8_t key[LM_KEY_LEN]);
 
 /* Runs all that is due up to the time. */
 void world_run(struct world *w, lm_time until);
@@ -157,7 +215,10 @@ static inline void world_pass(struct world *w, lm_time d)
 /* Runs until cond is true, at most for `limit`. */
 bool world_until(struct world *w, lm_time limit, bool (*cond)(struct world *w, void *arg),
 		 void *arg);
-/* Puts a datagram into the network, without the tap. */
+void actor_at(struct world *w, struct actor *a, lm_time due);
+/* After any call on a node's mesh while the world runs: when it is due may have changed. */
+void node_sync(struct node *n);
+/* Puts a datagram into the network, in the open, without the tap. */
 void world_inject(struct world *w, const struct lm_endpoint *from, const struct lm_endpoint *to,
 		  const uint8_t *data, size_t len, lm_time delay);
 
@@ -166,14 +227,7 @@ bool node_send_esp(struct node *a, struct node *b);
 bool node_up(const struct node *a, const struct node *b, struct lm_peer_info *info);
 struct node_peer *node_peer_of(struct node *a, const struct node *b);
 unsigned node_sas(const struct node *n);
-
-/* node.c, for net.c */
+/* A datagram arrives at a port. */
 void node_deliver(struct node *n, unsigned port, const struct datagram *d);
-void node_report(struct node *n);
-/* net.c, for node.c */
-void world_send(struct world *w, const struct lm_endpoint *from, const struct lm_endpoint *to,
-		const uint8_t *data, size_t len);
-/* True when no outbound SA ever had this key before. */
-bool world_key_fresh(struct world *w, const struct lm_esp_key *key);
 
 #endif

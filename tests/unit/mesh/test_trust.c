@@ -253,13 +253,13 @@ static void test_older(void **state)
 	pair_connect(&p);
 	assert_int_equal(lm_mesh_record(p.a->mesh, world_now(&p.w, p.a), older, older_len, NULL, 0),
 			 LM_TRUSTED);
-	assert_int_equal(node_peer_of(p.a, p.b)->cert.n_prefixes, 1);
+	assert_int_equal(node_peer_of(p.a, p.b)->n_prefixes, 1);
 	/* the other way round the newer one is taken */
 	p.b->cert_body.serial++;
 	p.b->cert_body.n_prefixes++;
 	node_sign(p.b, p.w.authority);
 	assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
-	assert_int_equal(node_peer_of(p.a, p.b)->cert.n_prefixes, 2);
+	assert_int_equal(node_peer_of(p.a, p.b)->n_prefixes, 2);
 	world_free(&p.w);
 }
 
