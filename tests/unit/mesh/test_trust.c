@@ -358,7 +358,7 @@ static void test_renewed(void **state)
 	assert_true(pair_up(&p));
 	/* the directory tells b */
 	assert_int_equal(node_tell(p.a, p.b), LM_TRUSTED);
-	assert_int_equal(node_peer_of(p.b, p.a)->cert.n_prefixes, p.a->cert_body.n_prefixes);
+	assert_int_equal(node_peer_of(p.b, p.a)->n_prefixes, p.a->cert_body.n_prefixes);
 	assert_true(pair_up(&p));
 	assert_int_equal(lm_mesh_counters(p.b->mesh)->sessions_down, 0);
 	world_free(&p.w);
