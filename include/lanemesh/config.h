@@ -23,6 +23,8 @@
 #define LM_CONFIG_IFNAME_MAX	  16 /* with NUL, as the kernel's IFNAMSIZ */
 #define LM_CONFIG_AUTHORITIES_MAX 8
 #define LM_CONFIG_COORDS_MAX	  8
+#define LM_CONFIG_STUN_MAX	  8
+#define LM_CONFIG_HOST_MAX	  254 /* with NUL; RFC 1035 section 2.3.4 */
 #define LM_CONFIG_PORTS_MAX	  16
 #define LM_CONFIG_ADDRESSES_MAX	  16
 #define LM_CONFIG_GATEWAYS_MAX	  2
@@ -71,6 +73,12 @@ struct lm_config_coordinator {
 	uint8_t key[LM_KEY_LEN]; /* Ed25519 public key */
 };
 
+/* A host by name or address, and a port. */
+struct lm_config_host {
+	char name[LM_CONFIG_HOST_MAX]; /* as lm_ip_parse takes it, or to be resolved */
+	uint16_t port;
+};
+
 struct lm_config {
 	char instance[LM_INSTANCE_MAX + 1];
 	char mesh[LM_MESH_ID_MAX + 1];
@@ -84,6 +92,8 @@ struct lm_config {
 	uint8_t authorities[LM_CONFIG_AUTHORITIES_MAX][LM_KEY_LEN];
 	uint8_t n_coordinators;
 	struct lm_config_coordinator coordinators[LM_CONFIG_COORDS_MAX];
+	uint8_t n_stun_servers;
+	struct lm_config_host stun_servers[LM_CONFIG_STUN_MAX];
 	uint8_t n_prefixes; /* 0 = announce all of the certificate's */
 	struct lm_prefix prefixes[LM_PREFIXES_MAX];
 	uint8_t n_ports; /* at least one LAN and one WAN */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 
 /* The setting at a libconfig path, or the nearest one around it. */
 static const config_setting_t *at(struct lm_cfg *c, const char *fmt, ...) LM_PRINTF(2, 3);
@@ -75,6 +76,26 @@ static int check_coordinators(struct lm_cfg *c, const struct lm_config *cfg)
 						    "remove one",
 						    j);
 		}
+	}
+	return 0;
+}
+
+static int check_stun_servers(struct lm_cfg *c, const struct lm_config *cfg)
+{
+	for (unsigned i = 0; i < cfg->n_stun_servers; i++) {
+		const struct lm_config_host *a = &cfg->stun_servers[i];
+		struct lm_ip ip;
+
+		if (lm_ip_parse(a->name, &ip) == 0 && lm_ip_is_special(&ip))
+			return lm_cfg_error(c, at(c, "stun_servers.[%u]", i),
+					    "is no address of a machine elsewhere; write the "
+					    "server's");
+		for (unsigned j = 0; j < i; j++)
+			if (a->port == cfg->stun_servers[j].port &&
+			    strcasecmp(a->name, cfg->stun_servers[j].name) == 0)
+				return lm_cfg_error(c, at(c, "stun_servers.[%u]", i),
+						    "is the same as stun_servers[%u]; remove one",
+						    j);
 	}
 	return 0;
 }
@@ -266,6 +287,8 @@ int lm_check_node(struct lm_cfg *c, struct lm_config *cfg)
 
 	if (rc == 0)
 		rc = check_coordinators(c, cfg);
+	if (rc == 0)
+		rc = check_stun_servers(c, cfg);
 	if (rc == 0)
 		rc = check_prefixes(c, cfg);
 	if (rc == 0)

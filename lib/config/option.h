@@ -24,6 +24,7 @@ enum lm_value {
 	LM_V_DEVICE,   /* DPDK devargs */
 	LM_V_KEY,      /* 64 hex digits */
 	LM_V_ENDPOINT, /* address:port */
+	LM_V_HOST,     /* name:port or address:port */
 	LM_V_IFADDR,   /* address/length, host bits kept */
 	LM_V_IP,
 	LM_V_PREFIX,
@@ -51,7 +52,7 @@ struct lm_row {
 	uint32_t least, most;	  /* lists: number of elements */
 	uint32_t room;		  /* lists: elements that fit the field */
 	const char *const *words; /* NULL-terminated */
-	uint16_t port;		  /* endpoints: default port, 0 = must be written */
+	uint16_t port;		  /* endpoints, hosts: default port, 0 = must be written */
 	bool required;
 };
 

@@ -27,6 +27,7 @@
 #define T_DEVICE   "DPDK device"
 #define T_KEY	   "key"
 #define T_ENDPOINT "address:port"
+#define T_HOST	   "host:port"
 #define T_IFADDR   "address/length"
 #define T_IP	   "address"
 #define T_PREFIX   "prefix"
@@ -82,6 +83,10 @@ static const struct lm_row node_rows[] = {
      VALUE(ENDPOINT), ANY, PORT(LM_COORD_PORT_DEFAULT), AT(lm_config_coordinator, address)},
     {OPT("coordinators.key", MUST, LIVE, "its public key"), VALUE(KEY), ANY,
      AT(lm_config_coordinator, key)},
+    {OPT("stun_servers", NONE, LIVE,
+	 "more servers that say how our address looks from outside, by name or address; port 3478 "
+	 "when none is given. Coordinators are asked anyway"),
+     LIST(HOST), ENTRIES(0, 8), PORT(3478), ATLIST(lm_config, stun_servers, n_stun_servers)},
     {OPT("prefixes", NONE, LIVE,
 	 "prefixes to announce, all inside the certificate's; without it, all of the "
 	 "certificate's"),

@@ -238,6 +238,71 @@ static int read_endpoint(struct lm_cfg *c, const config_setting_t *s, const stru
 	return 0;
 }
 
+/* RFC 1123 section 2.1. A name whose last label is a number is an address with a mistake. */
+static bool host_name(const char *text, size_t len)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-";
+	bool number = false;
+
+	if (len == 0 || len >= LM_CONFIG_HOST_MAX)
+		return false;
+	for (size_t at = 0; at < len;) {
+		size_t n = strspn(text + at, allowed);
+
+		if (n == 0 || n > 63 || text[at] == '-' || text[at + n - 1] == '-')
+			return false;
+		number = strspn(text + at, "0123456789") == n;
+		at += n;
+		if (at < len && (text[at] != '.' || ++at == len))
+			return false;
+	}
+	return !number;
+}
+
+static bool parse_port(const char *text, uint16_t *out)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned long v = strtoul(text, NULL, 10);
+
+	*out = (uint16_t)v;
+	return digits > 0 && digits <= 5 && text[digits] == '\0' && v > 0 && v <= 65535;
+}
+
+static bool parse_host(const char *text, uint16_t port, struct lm_config_host *out)
+{
+	const char *colon = strrchr(text, ':');
+	size_t len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+	struct lm_endpoint ep;
+
+	if (lm_endpoint_parse(text, port, &ep) == 0) {
+		(void)lm_ip_format(&ep.ip, out->name);
+		out->port = ep.port;
+		return true;
+	}
+	out->port = port;
+	if (!host_name(text, len) || (colon != NULL && !parse_port(colon + 1, &out->port)))
+		return false;
+	memcpy(out->name, text, len);
+	return true;
+}
+
+static int read_host(struct lm_cfg *c, const config_setting_t *s, const struct lm_row *row,
+		     void *dst)
+{
+	const char *text = text_of(c, s, "stun.example.org");
+
+	if (text == NULL)
+		return -EINVAL;
+	if (!parse_host(text, row->port, dst))
+		return lm_cfg_error(c, s,
+				    "\"%.60s\" is no host or host:port; write such as "
+				    "\"stun.example.org\", \"192.0.2.1:%u\" or "
+				    "\"[2001:db8::1]:%u\"",
+				    text, row->port, row->port);
+	return 0;
+}
+
 static int read_ip(struct lm_cfg *c, const config_setting_t *s, const struct lm_row *row, void *dst)
 {
 	const char *text = text_of(c, s, "192.0.2.1");
@@ -331,12 +396,12 @@ static int read_mac(struct lm_cfg *c, const config_setting_t *s, const struct lm
 }
 
 static const read_fn readers[LM_V_COUNT] = {
-    [LM_V_U8] = read_int,	 [LM_V_U16] = read_int,	  [LM_V_U32] = read_int,
-    [LM_V_BOOL] = read_bool,	 [LM_V_WORD] = read_word, [LM_V_BACKEND] = read_backend,
-    [LM_V_NAME] = read_name,	 [LM_V_PATH] = read_path, [LM_V_IFNAME] = read_ifname,
-    [LM_V_DEVICE] = read_device, [LM_V_KEY] = read_key,	  [LM_V_ENDPOINT] = read_endpoint,
-    [LM_V_IFADDR] = read_ifaddr, [LM_V_IP] = read_ip,	  [LM_V_PREFIX] = read_prefix,
-    [LM_V_MAC] = read_mac,
+    [LM_V_U8] = read_int,	 [LM_V_U16] = read_int,	      [LM_V_U32] = read_int,
+    [LM_V_BOOL] = read_bool,	 [LM_V_WORD] = read_word,     [LM_V_BACKEND] = read_backend,
+    [LM_V_NAME] = read_name,	 [LM_V_PATH] = read_path,     [LM_V_IFNAME] = read_ifname,
+    [LM_V_DEVICE] = read_device, [LM_V_KEY] = read_key,	      [LM_V_ENDPOINT] = read_endpoint,
+    [LM_V_HOST] = read_host,	 [LM_V_IFADDR] = read_ifaddr, [LM_V_IP] = read_ip,
+    [LM_V_PREFIX] = read_prefix, [LM_V_MAC] = read_mac,
 };
 
 int lm_value_read(struct lm_cfg *c, const config_setting_t *s, const struct lm_row *row, void *dst)

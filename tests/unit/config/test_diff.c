@@ -88,7 +88,10 @@ static void elements_of_lists(void **state)
 	both[1]->ports[0].public_endpoints[1].port++;
 	both[1]->authorities[0][31] ^= 1;
 	both[1]->coordinators[1].address.port++;
-	check(both, 3, "authorities+ coordinators[1].address+ ports[0].public_endpoints+", false);
+	both[1]->stun_servers[1].name[0] = 's';
+	check(both, 4,
+	      "authorities+ coordinators[1].address+ stun_servers+ ports[0].public_endpoints+",
+	      false);
 }
 
 static void lengths_of_lists(void **state)

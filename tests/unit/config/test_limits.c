@@ -87,6 +87,15 @@ static void values(void **state)
 	is_endpoint(&c->coordinators[0].address, "127.0.0.1:4600");
 	is_endpoint(&c->coordinators[1].address, "[::1]:4601");
 	assert_int_equal(c->coordinators[1].key[0], 0x91);
+	assert_int_equal(c->n_stun_servers, 4);
+	assert_string_equal(c->stun_servers[0].name, "stun.example.org");
+	assert_int_equal(c->stun_servers[0].port, 3478);
+	assert_string_equal(c->stun_servers[1].name, "Stun-2.example.org");
+	assert_int_equal(c->stun_servers[1].port, 19302);
+	assert_string_equal(c->stun_servers[2].name, "192.0.2.9");
+	assert_int_equal(c->stun_servers[2].port, 3478);
+	assert_string_equal(c->stun_servers[3].name, "2001:db8::9");
+	assert_int_equal(c->stun_servers[3].port, 1);
 	assert_int_equal(c->n_prefixes, 2);
 	assert_string_equal(lm_prefix_format(&c->prefixes[1], buf), "fd00:1::/64");
 	assert_int_equal(c->n_ports, 2);
