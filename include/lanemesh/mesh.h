@@ -67,7 +67,7 @@ struct lm_mesh_sa_out {
 };
 
 struct lm_mesh_ops {
-	/* Send one control datagram. May drop it; it is not to be kept. */
+	/* Send one control datagram, or a STUN request. May drop it; it is not to be kept. */
 	void (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
 	/* Returns only when every worker accepts the SPIs. 0 or -errno (then the session is not
 	 * used). */
@@ -131,8 +131,8 @@ void lm_mesh_free(struct lm_mesh *m, struct lm_now now, bool polite);
 
 /* ---------------------------------------------------------------- input -- */
 
-/* A control datagram (lm_demux says CONTROL) and the way that it came: WAN port, outer source, and
- * the number under which a relay passed it on (then without the relay's header). Anything. */
+/* A control datagram or STUN message (lm_demux) and the way that it came: WAN port, outer source,
+ * and the number under which a relay passed it on (then without the relay's header). Anything. */
 void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, const struct lm_path *from,
 		      const uint8_t *data, size_t len);
 /* The newest packet of an inbound SA, authentic, came another way than the one before. */
@@ -162,6 +162,14 @@ struct lm_local_endpoint {
 };
 void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
 		   size_t n);
+/* STUN servers (RFC 8489), in place of those before: coordinators and others. Each is asked from
+ * every WAN port with an address of its family; what it says is announced when a NAT is between.
+ * Duplicates, and what can be no endpoint, are left out; at most LM_MESH_STUN_MAX are used. */
+#define LM_MESH_STUN_MAX 16
+void lm_mesh_stun_servers(struct lm_mesh *m, struct lm_now now, const struct lm_endpoint *servers,
+			  size_t n);
+/* Asks all of them once more, at once (an operator wants to know). */
+void lm_mesh_stun_again(struct lm_mesh *m, struct lm_now now);
 /* What a config reload may change. */
 struct lm_mesh_change {
 	const struct lm_authorities *authorities; /* of the same mesh */
@@ -197,8 +205,37 @@ struct lm_mesh_counters {
 	uint64_t refused_by_data_plane; /* peer_set, sa_in_add, sa_out_set that failed */
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
 	uint64_t dh; /* responder handshakes that cost a DH */
+	uint64_t stun_sent, stun_answered, stun_unexpected;
 };
 const struct lm_mesh_counters *lm_mesh_counters(const struct lm_mesh *m);
+
+/* How the NAT on the way out of a WAN port maps us, RFC 5780 section 4.3. */
+enum lm_nat {
+	LM_NAT_UNKNOWN,		     /* no STUN server has answered */
+	LM_NAT_NONE,		     /* outside we have the address that we have here */
+	LM_NAT_SOME,		     /* there is one; a single server cannot tell which kind */
+	LM_NAT_ENDPOINT,	     /* endpoint-independent mapping */
+	LM_NAT_ADDRESS,		     /* address-dependent mapping */
+	LM_NAT_ADDRESS_PORT,	     /* address and port-dependent mapping */
+	LM_NAT_ADDRESS_PERHAPS_PORT, /* one of these two: no two servers share an address */
+};
+const char *lm_nat_name(enum lm_nat nat);
+/* family: 4 or 6. */
+enum lm_nat lm_mesh_nat(const struct lm_mesh *m, uint16_t port, uint8_t family);
+/* What is announced as reflexive for the port; false: nothing. */
+bool lm_mesh_reflexive(const struct lm_mesh *m, uint16_t port, uint8_t family,
+		       struct lm_endpoint *out);
+/* One STUN server as seen from one WAN port. */
+struct lm_stun_info {
+	uint16_t port;
+	struct lm_endpoint server, mapped; /* mapped: valid when answered */
+	bool answered;
+	bool refused; /* its last answer was an error */
+	bool asking;  /* a request is under way */
+	lm_time rtt;  /* of the last answer */
+};
+void lm_mesh_stun(const struct lm_mesh *m, void (*each)(void *user, const struct lm_stun_info *s),
+		  void *user);
 
 enum lm_peer_state {
 	LM_PEER_UNREACHABLE, /* no endpoint known */

@@ -143,7 +143,9 @@ enum lm_ctr_kind {
 	X(SESSIONS_UP, "sessions_up", EVENTS, EVENT, "peers that came up")                         \
 	X(SESSIONS_DOWN, "sessions_down", EVENTS, EVENT, "peers that went down")                   \
 	X(REKEYS, "rekeys", EVENTS, EVENT, "sessions replaced by a newer one")                     \
-	X(MOVES, "moves", EVENTS, EVENT, "peers that moved to another address")
+	X(MOVES, "moves", EVENTS, EVENT, "peers that moved to another address")                    \
+	X(STUN_SENT, "stun_sent", EVENTS, EVENT, "STUN requests sent")                             \
+	X(STUN_ANSWERED, "stun_answered", EVENTS, EVENT, "STUN requests answered")
 
 enum lm_ctr {
 #define LM_CTR_ENUM(id, name, unit, kind, help) LM_C_##id,

@@ -144,6 +144,7 @@ static void on_second(uv_timer_t *t)
 	lm_state_save(c);
 	lm_control_announce(c);
 	lm_rib_retry(c->rib);
+	lm_stun_tick(c, now.mono);
 	if (c->metrics != NULL)
 		lm_metrics_http_run(c->metrics);
 	lm_control_rearm(c);
@@ -415,6 +416,7 @@ static int start(struct lm_control *c, struct lm_error *err)
 		lm_log(&c->log, LM_LOG_WARN, "%s", why.text);
 	lm_control_watch_revocation(c);
 	learn_directory(c);
+	lm_stun_start(c);
 	if ((rc = lm_coords_start(c, c->cfg, err)) != 0 || (rc = lm_manage_start(c, err)) != 0 ||
 	    (rc = start_metrics(c, err)) != 0)
 		return rc;
@@ -504,6 +506,7 @@ void lm_control_free(struct lm_control *c)
 	lm_ping_stop(c);
 	lm_manage_stop(c);
 	lm_coords_stop(c);
+	lm_stun_stop(c);
 	/* The interface takes its routes along. */
 	c->overlay.ifindex = 0;
 	if (c->mesh != NULL) {

@@ -71,6 +71,16 @@ struct lm_coord_slot {
 	char why[96]; /* the last reason for being down */
 };
 
+/* One of the config's STUN servers. */
+#define LM_STUN_NAME_FAMILY 2 /* addresses of a name in use, of each family */
+struct lm_stun_name {
+	uv_getaddrinfo_t *asking; /* the resolver; NULL: not now */
+	lm_time due;		  /* to ask it again */
+	unsigned fails;		  /* in a row */
+	uint8_t n;
+	struct lm_endpoint eps[2 * LM_STUN_NAME_FAMILY];
+};
+
 struct lm_control {
 	char config_path[LM_CONFIG_PATH_MAX];
 	struct lm_config *cfg;
@@ -111,6 +121,9 @@ struct lm_control {
 	uint64_t announce_due;	      /* sequence of ours that is not on disk yet; 0 = none */
 	bool state_failing;	      /* the last write did not succeed, and that has been said */
 	struct lm_coord_slot *coords; /* LM_CONFIG_COORDS_MAX of them */
+
+	struct lm_stun_name stun[LM_CONFIG_STUN_MAX]; /* as in the config */
+	uint32_t stun_generation;		      /* answers to older questions do not count */
 
 	struct lm_counters counters; /* of the control thread itself */
 	struct lm_metrics_http *metrics;
@@ -220,6 +233,12 @@ void lm_coords_revocation(struct lm_control *c, const uint8_t *data, size_t len)
 /* Judges a record or list and keeps it when it is good. source: LM_DIRECTORY_NO_SOURCE or a
  * coordinator's number. */
 void lm_control_revocation(struct lm_control *c, const uint8_t *data, size_t len, const char *from);
+
+/* stun.c */
+/* Those of the config in force, in place of the ones before. */
+void lm_stun_start(struct lm_control *c);
+void lm_stun_stop(struct lm_control *c);
+void lm_stun_tick(struct lm_control *c, lm_time now);
 
 /* reload.c */
 int lm_control_reload(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;

@@ -20,10 +20,8 @@ static void to_mesh(struct lm_control *c, const struct lm_punt *p)
 
 	switch (lm_demux(p->data, p->len)) {
 	case LM_DEMUX_CONTROL:
-		lm_mesh_datagram(c->mesh, lm_control_now(c), &from, p->data, p->len);
-		break;
 	case LM_DEMUX_STUN:
-		lm_count(&c->counters, LM_C_STUN_UNEXPECTED, 1);
+		lm_mesh_datagram(c->mesh, lm_control_now(c), &from, p->data, p->len);
 		break;
 	default:
 		lm_count(&c->counters, LM_C_CTL_MALFORMED, 1);

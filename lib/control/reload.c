@@ -8,7 +8,7 @@
 
 struct changes {
 	struct lm_control *c;
-	bool coordinators;
+	bool coordinators, stun;
 	char restart[256]; /* options that only a restart takes over */
 };
 
@@ -20,7 +20,9 @@ static void on_change(void *user, const char *option, bool live)
 	lm_log(&ch->c->log, LM_LOG_INFO, "config: %s changed%s", option,
 	       live ? "" : ", which needs a restart");
 	if (strncmp(option, "coordinators", 12) == 0)
-		ch->coordinators = true;
+		ch->coordinators = ch->stun = true;
+	if (strcmp(option, "stun_servers") == 0)
+		ch->stun = true;
 	if (!live)
 		(void)snprintf(ch->restart + len, sizeof(ch->restart) - len, "%s%s",
 			       len != 0 ? ", " : "", option);
@@ -177,6 +179,8 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 		lm_log(&c->log, LM_LOG_ERROR, "coordinators stay as they were: %s", err->text);
 	*c->cfg = *next;
 	c->log.level = next->log_level;
+	if (ch->stun)
+		lm_stun_start(c);
 	c->local_changed = true;
 	lm_control_local(c);
 	lm_control_watch_revocation(c);

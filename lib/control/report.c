@@ -295,6 +295,9 @@ void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
 	    {LM_C_SESSIONS_DOWN, m->sessions_down},
 	    {LM_C_REKEYS, m->rekeys},
 	    {LM_C_MOVES, m->moves},
+	    {LM_C_STUN_SENT, m->stun_sent},
+	    {LM_C_STUN_ANSWERED, m->stun_answered},
+	    {LM_C_STUN_UNEXPECTED, m->stun_unexpected},
 	};
 
 	lm_dp_counters(c->dp, UINT32_MAX, sum);

@@ -48,11 +48,13 @@
 struct peer;
 struct session;
 
-enum timer_kind { TIMER_HANDSHAKE, TIMER_LIVENESS, TIMER_SESSION, TIMER_SWEEP };
+enum timer_kind { TIMER_HANDSHAKE, TIMER_LIVENESS, TIMER_SESSION, TIMER_STUN, TIMER_SWEEP };
 struct due {
 	struct lm_timer timer;
 	enum timer_kind kind;
 };
+
+#include "stun.h"
 
 /* Own SPI blocks in use, the key of the session table. */
 struct spi_slot {
@@ -243,6 +245,7 @@ struct lm_mesh {
 	struct lm_local_endpoint local[LM_ENDPOINTS_MAX];
 	uint8_t n_local;
 	bool wan4[LM_MESH_WAN_MAX], wan6[LM_MESH_WAN_MAX];
+	struct stun stun;
 	bool all_prefixes; /* announce what the certificate holds */
 	struct lm_prefix prefixes[LM_PREFIXES_MAX];
 	uint8_t n_prefixes;
@@ -374,6 +377,14 @@ int lm_m_own_cert_check(const struct lm_mesh *m, const uint8_t *data, size_t len
 /* Every prefix inside the own certificate? out: a copy. */
 int lm_m_prefixes_check(const struct lm_cert *own, const struct lm_prefix *prefixes, uint8_t n,
 			struct lm_prefix out[LM_PREFIXES_MAX], struct lm_error *err) LM_MUST_CHECK;
+
+/* stun.c */
+void lm_m_on_stun(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
+void lm_m_stun_timer(struct lm_mesh *m);
+/* The addresses of these WAN ports (by bit) have changed. */
+void lm_m_stun_local(struct lm_mesh *m, uint32_t ports);
+/* A peer sees us elsewhere than before. */
+void lm_m_stun_observed(struct lm_mesh *m);
 
 /* record.c */
 enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t len,

@@ -196,7 +196,10 @@ void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
 		r->state = LM_PATH_ALIVE;
 		r->last_answer = m->now.mono;
 		r->answered++;
-		r->observed = *observed;
+		if (!lm_endpoint_equal(&r->observed, observed)) {
+			r->observed = *observed;
+			lm_m_stun_observed(m);
+		}
 		rtt_sample(r, lm_m_since(m, q->sent));
 		if (p->current != NULL && r == p->challenge)
 			follow(m, p, r);

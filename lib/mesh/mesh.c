@@ -119,6 +119,9 @@ void lm_mesh_tick(struct lm_mesh *m, struct lm_now now)
 		case TIMER_SESSION:
 			lm_m_session_timer(m, LM_CONTAINER_OF(d, struct session, due));
 			break;
+		case TIMER_STUN:
+			lm_m_stun_timer(m);
+			break;
 		case TIMER_SWEEP:
 			sweep(m);
 			break;
@@ -166,6 +169,11 @@ void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, const struct lm_path
 	}
 	if (!lm_m_endpoint_ok(m, &path.remote)) {
 		m->count.bad_endpoint++;
+		return;
+	}
+	if (lm_demux(data, len) == LM_DEMUX_STUN) {
+		lm_m_on_stun(m, &path, data, len);
+		lm_m_leave(m);
 		return;
 	}
 	switch (lm_msg_type(data, len)) {
@@ -249,7 +257,8 @@ static int init(struct lm_mesh *m, const struct lm_mesh_config *cfg, struct lm_e
 	m->proven = lm_ratelimit_new(key, LM_M_SOURCE_RATE, LM_M_SOURCE_BURST);
 	m->by_index = calloc(m->max_peers, sizeof(struct peer *));
 	if (m->unproven == NULL || m->proven == NULL || m->by_index == NULL ||
-	    lm_m_due_init(m, &m->sweep, TIMER_SWEEP) != 0)
+	    lm_m_due_init(m, &m->sweep, TIMER_SWEEP) != 0 ||
+	    lm_m_due_init(m, &m->stun.due, TIMER_STUN) != 0)
 		return lm_error_set(err, ENOMEM, "out of memory");
 	lm_m_arm(m, &m->sweep, LM_M_SWEEP);
 	return 0;
@@ -311,6 +320,7 @@ void lm_mesh_free(struct lm_mesh *m, struct lm_now now, bool polite)
 	lm_ratelimit_free(m->unproven);
 	lm_ratelimit_free(m->proven);
 	lm_timers_free(&m->timers);
+	free(m->stun.queries);
 	free(m->by_index);
 	free(m->cert_raw);
 	explicit_bzero(m, sizeof(*m));

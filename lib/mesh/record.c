@@ -16,17 +16,34 @@ static struct peer *next_up(struct peer *p)
 
 /* ---------------------------------------------------- own announcement -- */
 
+/* No two of an announcement are equal in kind and address. */
+static void add_endpoint(struct lm_announcement *a, uint8_t kind, const struct lm_endpoint *ep)
+{
+	if (ep->ip.family == 0 || a->n_endpoints == LM_ENDPOINTS_MAX)
+		return;
+	for (unsigned i = 0; i < a->n_endpoints; i++)
+		if (a->endpoints[i].kind == kind && lm_endpoint_equal(&a->endpoints[i].ep, ep))
+			return;
+	a->endpoints[a->n_endpoints].kind = kind;
+	a->endpoints[a->n_endpoints++].ep = *ep;
+}
+
 static void fill_own(const struct lm_mesh *m, struct lm_announcement *a)
 {
 	memset(a, 0, sizeof(*a));
 	memcpy(a->node, m->cert.node, LM_KEY_LEN);
 	memcpy(a->mesh, m->cert.mesh, sizeof(a->mesh));
 	a->lanes = m->lanes;
-	for (unsigned i = 0; i < m->n_local; i++) {
-		a->endpoints[i].kind = m->local[i].kind;
-		a->endpoints[i].ep = m->local[i].ep;
-	}
-	a->n_endpoints = m->n_local;
+	/* Receivers may take the first ones only (FAULTS row 14): the most useful come first. */
+	for (unsigned i = 0; i < m->n_local; i++)
+		if (m->local[i].kind == LM_EP_PUBLIC)
+			add_endpoint(a, LM_EP_PUBLIC, &m->local[i].ep);
+	for (unsigned i = 0; i < LM_MESH_WAN_MAX; i++)
+		for (unsigned six = 0; six < 2; six++)
+			add_endpoint(a, LM_EP_REFLEXIVE, &m->stun.reflexive[i][six]);
+	for (unsigned i = 0; i < m->n_local; i++)
+		if (m->local[i].kind != LM_EP_PUBLIC)
+			add_endpoint(a, m->local[i].kind, &m->local[i].ep);
 	a->n_prefixes = m->all_prefixes ? m->cert.n_prefixes : m->n_prefixes;
 	memcpy(a->prefixes, m->all_prefixes ? m->cert.prefixes : m->prefixes,
 	       a->n_prefixes * sizeof(a->prefixes[0]));
@@ -309,10 +326,33 @@ static bool announced(const struct lm_mesh *m, const struct lm_local_endpoint *e
 	return false;
 }
 
+/* WAN ports, by bit, with an endpoint in a that is not in b. */
+static uint32_t missing_in(const struct lm_local_endpoint *a, unsigned n_a,
+			   const struct lm_local_endpoint *b, unsigned n_b)
+{
+	uint32_t ports = 0;
+
+	for (unsigned i = 0; i < n_a; i++) {
+		bool found = false;
+
+		for (unsigned k = 0; k < n_b && !found; k++)
+			found = a[i].port == b[k].port && a[i].kind == b[k].kind &&
+				lm_endpoint_equal(&a[i].ep, &b[k].ep);
+		if (!found)
+			ports |= 1u << a[i].port;
+	}
+	return ports;
+}
+
 void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_endpoint *eps,
 		   size_t n)
 {
+	struct lm_local_endpoint old[LM_ENDPOINTS_MAX];
+	unsigned n_old;
+
 	lm_m_enter(m, now);
+	memcpy(old, m->local, sizeof(old));
+	n_old = m->n_local;
 	m->n_local = 0;
 	memset(m->wan4, 0, sizeof(m->wan4));
 	memset(m->wan6, 0, sizeof(m->wan6));
@@ -335,6 +375,8 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 		else
 			m->wan4[e.port] = true;
 	}
+	lm_m_stun_local(m, missing_in(old, n_old, m->local, m->n_local) |
+			       missing_in(m->local, m->n_local, old, n_old));
 	lm_m_own_announcement(m, false);
 	for (struct peer *p = m->peers; p != NULL; p = p->hh.next) {
 		if (p->barred != LM_TRUSTED)

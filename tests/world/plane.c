@@ -120,10 +120,11 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 	struct world *w = n->world;
 
 	world_must(w, path->port < n->n_wan && len > 0 && len <= LM_CONTROL_MAX);
-	world_must(w, lm_demux(data, len) == LM_DEMUX_CONTROL);
+	world_must(w,
+		   lm_demux(data, len) == LM_DEMUX_CONTROL || lm_demux(data, len) == LM_DEMUX_STUN);
 	n->sent++;
 	n->sent_bytes += len;
-	n->inits += data[4] == LM_MSG_INIT;
+	n->inits += lm_msg_type(data, len) == LM_MSG_INIT;
 	n->answered += len;
 	world_must(w, !overlay_has(w, &path->remote.ip)); /* FAULTS row 32 */
 	if (!n->silent)
