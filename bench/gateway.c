@@ -46,6 +46,7 @@ static void windows_back(struct lender *l)
 		struct lm_replay *r = l->window[p];
 
 		memset(r->bits, 0, (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
+		r->newest = 0;
 		r->top = 0;
 	}
 }

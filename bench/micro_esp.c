@@ -65,7 +65,7 @@ static void copy(void *ctx)
 	}
 	for (unsigned i = 0; i < SAS; i++) {
 		e->in[i].replay.top = 0;
-		e->in[i].replay.bits[0] = 0;
+		e->in[i].replay.newest = 0;
 	}
 }
 

@@ -94,7 +94,7 @@ struct lm_aead *lm_aead_new(const char *backend, struct lm_error *err);
 void lm_aead_free(struct lm_aead *a);
 /* "ipsec-mb 1.3.0 (AVX2)" or the like, for status; lives as long as a. */
 const char *lm_aead_description(const struct lm_aead *a);
-/* Bytes of a key; the caller gives 64-aligned memory of that size, and wipes it at the end. */
+/* Bytes of a key on this machine; the caller gives 64-aligned memory of that size, and wipes it at the end. */
 size_t lm_aead_key_size(const struct lm_aead *a);
 /* Expands; keys made by one lm_aead work with every other of the same backend in the process. */
 void lm_aead_key_init(const struct lm_aead *a, struct lm_aead_key *key, const uint8_t raw[32]);

@@ -94,26 +94,28 @@ unsigned lm_esp_seal(struct lm_aead *aead, struct lm_esp_tx *pkts, unsigned n);
 
 /* ------------------------------------------------------------ receiving -- */
 
-/* Replay window, RFC 6479: a ring of 64-bit words, more than the window needs. Checked before
- * crypto and committed after it by lm_esp_open, which alone touches it. */
+/* Replay window, RFC 6479: a ring of 64-bit words. The newest word is kept beside it, so packets
+ * in order leave the ring alone. Checked before crypto and committed after it by lm_esp_open,
+ * which alone touches it. */
 #define LM_REPLAY_WINDOW 4096
-#define LM_REPLAY_WORDS	 (2 * LM_REPLAY_WINDOW / 64) /* power of two, > window / 64 */
+#define LM_REPLAY_WORDS	 (LM_REPLAY_WINDOW / 64)
 struct lm_replay {
-	uint32_t top; /* highest number committed */
+	uint64_t newest; /* numbers of the word that top is in; its place in the ring is stale */
+	uint32_t top;	 /* highest number committed */
+	uint32_t pad_;
 	uint64_t bits[LM_REPLAY_WORDS];
 };
 
 /* Inbound SA of one lane; written by its worker alone after init. The first line is hot. */
 struct lm_sa_in {
 	const struct lm_aead_key *key;
-	uint32_t spi;
-	uint8_t salt[4];
-	uint32_t peer;	   /* index of the peer that owns the SA, for the source check */
-	uint32_t session;  /* the session's SPI base = spi without its lane, for notes to control */
 	uint64_t packets;  /* read by the control thread, relaxed */
 	uint64_t bytes;	   /* of inner packets; same */
 	lm_time last_seen; /* worker: burst time of the last good packet, ns; same */
-	uint64_t from_hash; /* worker: source endpoint of the newest good packet, hashed */
+	uint32_t spi;
+	uint8_t salt[4];
+	uint32_t peer;	    /* index of the peer that owns the SA, for the source check */
+	uint32_t from_hash; /* worker: source endpoint of the newest good packet, hashed */
 	struct lm_replay replay;
 } __attribute__((aligned(64)));
 

@@ -109,10 +109,13 @@ const struct lm_adj *lm_fwd_adjs(const struct lm_fwd *f);
 struct lm_srccheck {
 	uint32_t peer; /* UINT32_MAX: our LANs */
 	uint8_t n4, n6;
-	uint8_t len4[LM_SRCCHECK_MAX], len6[LM_SRCCHECK_MAX];	/* longest first */
-	uint32_t net4[LM_SRCCHECK_MAX], mask4[LM_SRCCHECK_MAX]; /* host byte order */
-	uint64_t net6[LM_SRCCHECK_MAX][2];			/* same */
+	uint8_t pad_[2];
+	/* Longest prefix first, host byte order: n4 times address and mask in one, then n6 times
+	 * both halves of the address and the length. */
+	uint64_t nets[];
 };
+/* Bytes that lm_srccheck_init needs; the caller allocates, aligned as for uint64_t. */
+size_t lm_srccheck_size(const struct lm_prefix *prefixes, unsigned n);
 /* -EINVAL: too many prefixes or an impossible one; then nothing passes. */
 int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefix *prefixes,
 		     unsigned n) LM_MUST_CHECK;

@@ -529,8 +529,11 @@ void lm_control_free(struct lm_control *c)
 	lm_rib_free(c->rib);
 	lm_nl_close(c->nl);
 	lm_dp_free(c->dp);
-	for (uint32_t i = 0; i < c->n_peers; i++)
+	for (uint32_t i = 0; i < c->n_peers; i++) {
+		if (c->peers[i] != NULL)
+			free(c->peers[i]->prefixes);
 		free(c->peers[i]);
+	}
 	free(c->peers);
 	lm_directory_free(c->directory);
 	lm_identity_free(c->id);

@@ -52,7 +52,7 @@ struct lm_peer_slot {
 	struct lm_path path;
 	struct lm_outer outer; /* as published */
 	uint8_t n_prefixes;
-	struct lm_prefix prefixes[LM_DP_PREFIXES_MAX]; /* offered to the RIB */
+	struct lm_prefix *prefixes; /* offered to the RIB */
 };
 
 struct lm_neigh;

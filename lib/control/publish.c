@@ -76,10 +76,14 @@ static bool listed(const struct lm_prefix *list, unsigned n, const struct lm_pre
 }
 
 /* Offers these routes to the peer and takes back the others. */
-static void set_routes(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s,
-		       const struct lm_prefix *prefixes, unsigned n)
+static int set_routes(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s,
+		      const struct lm_prefix *prefixes, unsigned n)
 {
 	struct lm_route r = {.kind = LM_ROUTE_PEER, .peer = peer};
+	struct lm_prefix *kept = NULL;
+
+	if (n > 0 && (kept = malloc(n * sizeof(*kept))) == NULL)
+		return -ENOMEM;
 
 	for (unsigned i = 0; i < s->n_prefixes; i++)
 		if (!listed(prefixes, n, &s->prefixes[i]))
@@ -88,8 +92,11 @@ static void set_routes(struct lm_control *c, uint32_t peer, struct lm_peer_slot 
 		if (!listed(s->prefixes, s->n_prefixes, &prefixes[i]))
 			(void)lm_rib_put(c->rib, &prefixes[i], LM_RIB_PEER, peer, &r);
 	if (n > 0)
-		memcpy(s->prefixes, prefixes, n * sizeof(*prefixes));
+		memcpy(kept, prefixes, n * sizeof(*kept));
+	free(s->prefixes);
+	s->prefixes = kept;
 	s->n_prefixes = (uint8_t)n;
+	return 0;
 }
 
 static int op_peer_set(void *user, uint32_t peer, const struct lm_cert *cert,
@@ -114,8 +121,7 @@ static int op_peer_set(void *user, uint32_t peer, const struct lm_cert *cert,
 	rc = lm_dp_peer_set(c->dp, peer, may, n_may);
 	if (rc != 0)
 		return rc;
-	set_routes(c, peer, s, routes, n_routes);
-	return 0;
+	return set_routes(c, peer, s, routes, n_routes);
 }
 
 static void op_peer_gone(void *user, uint32_t peer)
@@ -125,7 +131,7 @@ static void op_peer_gone(void *user, uint32_t peer)
 
 	if (s == NULL)
 		return;
-	set_routes(c, peer, s, NULL, 0);
+	(void)set_routes(c, peer, s, NULL, 0); /* needs no memory */
 	if (lm_dp_path_set(c->dp, peer, NULL, 0) != 0 || lm_dp_peer_set(c->dp, peer, NULL, 0) != 0)
 		lm_log(&c->log, LM_LOG_ERROR, "peer %u not taken out of the data plane", peer);
 	c->peers[peer] = NULL;

@@ -19,6 +19,7 @@ struct aead_backend {
 struct lm_aead {
 	const struct aead_backend *backend;
 	void *state; /* the backend's own, NULL when it has none */
+	size_t key_size; /* bytes of a key that it uses on this machine */
 	char description[64];
 };
 

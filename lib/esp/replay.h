@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Anti-replay window after RFC 6479: bits sit at fixed places of a ring, so moving
- * the window clears whole words and shifts nothing. The ring is larger than the
- * window, so a word is always cleared before its numbers come into the window.
+ * the window clears whole words and shifts nothing. The word of the highest number
+ * is kept beside the ring and goes into it when a number beyond it comes, so the
+ * ring holds the whole words of the window and needs no word more.
  * One worker owns a window: check and commit need no locks.
  */
 #ifndef LM_ESP_REPLAY_H
@@ -11,7 +12,13 @@
 #include <lanemesh/esp.h>
 
 _Static_assert((LM_REPLAY_WORDS & (LM_REPLAY_WORDS - 1)) == 0, "the ring is masked");
-_Static_assert(LM_REPLAY_WORDS > LM_REPLAY_WINDOW / 64, "one word more than the window needs");
+_Static_assert(LM_REPLAY_WORDS * 64 >= LM_REPLAY_WINDOW, "the newest word is not in it");
+
+/* Where the numbers around seq are, inside the window. */
+static inline uint64_t *lm_replay_word(struct lm_replay *r, uint32_t seq)
+{
+	return seq / 64 == r->top / 64 ? &r->newest : &r->bits[seq / 64 & (LM_REPLAY_WORDS - 1)];
+}
 
 /* Before crypto: LM_ESP_OK, LM_ESP_SEQ_ZERO, LM_ESP_REPLAY or LM_ESP_OLD. Changes nothing. */
 static inline enum lm_esp_status lm_replay_check(const struct lm_replay *r, uint32_t seq)
@@ -22,7 +29,7 @@ static inline enum lm_esp_status lm_replay_check(const struct lm_replay *r, uint
 		return LM_ESP_SEQ_ZERO;
 	if (r->top - seq >= LM_REPLAY_WINDOW)
 		return LM_ESP_OLD;
-	if (r->bits[seq / 64 & (LM_REPLAY_WORDS - 1)] >> (seq & 63) & 1)
+	if (*lm_replay_word((struct lm_replay *)r, seq) >> (seq & 63) & 1)
 		return LM_ESP_REPLAY;
 	return LM_ESP_OK;
 }
@@ -38,13 +45,17 @@ static inline enum lm_esp_status lm_replay_commit(struct lm_replay *r, uint32_t 
 	if (seq > r->top) {
 		uint32_t word = r->top / 64, steps = seq / 64 - word;
 
-		if (steps > LM_REPLAY_WORDS)
-			steps = LM_REPLAY_WORDS;
-		while (steps-- > 0)
-			r->bits[++word & (LM_REPLAY_WORDS - 1)] = 0;
+		if (steps > 0) {
+			r->bits[word & (LM_REPLAY_WORDS - 1)] = r->newest;
+			r->newest = 0;
+			if (steps > LM_REPLAY_WORDS)
+				steps = LM_REPLAY_WORDS + 1;
+			while (--steps > 0)
+				r->bits[++word & (LM_REPLAY_WORDS - 1)] = 0;
+		}
 		r->top = seq;
 	}
-	r->bits[seq / 64 & (LM_REPLAY_WORDS - 1)] |= UINT64_C(1) << (seq & 63);
+	*lm_replay_word(r, seq) |= UINT64_C(1) << (seq & 63);
 	return LM_ESP_OK;
 }
 

@@ -15,7 +15,6 @@ void lm_sa_out_init(struct lm_sa_out *sa, const struct lm_aead_key *key, const u
 void lm_sa_in_init(struct lm_sa_in *sa, const struct lm_aead_key *key, const uint8_t salt[4],
 		   uint32_t spi, uint32_t peer)
 {
-	*sa = (struct lm_sa_in){
-	    .key = key, .spi = spi, .peer = peer, .session = spi & ~LM_SPI_LANE_MASK};
+	*sa = (struct lm_sa_in){.key = key, .spi = spi, .peer = peer};
 	memcpy(sa->salt, salt, sizeof(sa->salt));
 }

@@ -30,50 +30,61 @@ static uint64_t mask64(unsigned len)
 	return len == 0 ? 0 : len >= 64 ? ~0ull : ~0ull << (64 - len);
 }
 
+#define WORDS4 1u
+#define WORDS6 3u
+
+static unsigned len4(uint64_t entry)
+{
+	return (unsigned)__builtin_popcount((uint32_t)entry);
+}
+
 static void add4(struct lm_srccheck *c, const struct lm_prefix *p)
 {
 	unsigned i = c->n4++;
 
-	for (; i > 0 && c->len4[i - 1] < p->len; i--) {
-		c->len4[i] = c->len4[i - 1];
-		c->net4[i] = c->net4[i - 1];
-		c->mask4[i] = c->mask4[i - 1];
-	}
-	c->len4[i] = p->len;
-	c->net4[i] = be32(p->ip.b);
-	c->mask4[i] = mask32(p->len);
+	for (; i > 0 && len4(c->nets[i - 1]) < p->len; i--)
+		c->nets[i] = c->nets[i - 1];
+	c->nets[i] = (uint64_t)be32(p->ip.b) << 32 | mask32(p->len);
 }
 
+/* After all of IPv4. */
 static void add6(struct lm_srccheck *c, const struct lm_prefix *p)
 {
+	uint64_t *net = c->nets + c->n4 * WORDS4;
 	unsigned i = c->n6++;
 
-	for (; i > 0 && c->len6[i - 1] < p->len; i--) {
-		c->len6[i] = c->len6[i - 1];
-		memcpy(c->net6[i], c->net6[i - 1], sizeof(c->net6[i]));
-	}
-	c->len6[i] = p->len;
-	c->net6[i][0] = be64(p->ip.b);
-	c->net6[i][1] = be64(p->ip.b + 8);
+	for (; i > 0 && net[(i - 1) * WORDS6 + 2] < p->len; i--)
+		memcpy(net + i * WORDS6, net + (i - 1) * WORDS6, WORDS6 * sizeof(*net));
+	net += i * WORDS6;
+	net[0] = be64(p->ip.b);
+	net[1] = be64(p->ip.b + 8);
+	net[2] = p->len;
+}
+
+size_t lm_srccheck_size(const struct lm_prefix *prefixes, unsigned n)
+{
+	size_t words = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		words += prefixes[i].ip.family == 4 ? WORDS4 : WORDS6;
+	return sizeof(struct lm_srccheck) + words * sizeof(uint64_t);
 }
 
 int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefix *prefixes,
 		     unsigned n)
 {
-	memset(c, 0, sizeof(*c));
-	c->peer = peer;
+	*c = (struct lm_srccheck){.peer = peer};
 	if (n > LM_SRCCHECK_MAX)
 		return -EINVAL;
-	for (unsigned i = 0; i < n; i++) {
-		if (!lm_prefix_valid(&prefixes[i])) {
-			c->n4 = c->n6 = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (!lm_prefix_valid(&prefixes[i]))
 			return -EINVAL;
-		}
+	for (unsigned i = 0; i < n; i++)
 		if (prefixes[i].ip.family == 4)
 			add4(c, &prefixes[i]);
-		else
+	for (unsigned i = 0; i < n; i++)
+		if (prefixes[i].ip.family == 6)
 			add6(c, &prefixes[i]);
-	}
 	return 0;
 }
 
@@ -118,8 +129,10 @@ bool lm_srccheck4(const struct lm_srccheck *c, const struct lm_fwd *f, uint32_t 
 	if (owner->kind == LM_ROUTE_PEER && owner->peer == c->peer)
 		return true;
 	for (unsigned i = 0; i < c->n4; i++) {
-		if (((src ^ c->net4[i]) & c->mask4[i]) == 0)
-			return leads_there(c, owner) || c->len4[i] >= depth4(f, src);
+		uint64_t e = c->nets[i];
+
+		if (((src ^ (uint32_t)(e >> 32)) & (uint32_t)e) == 0)
+			return leads_there(c, owner) || len4(e) >= depth4(f, src);
 	}
 	return false;
 }
@@ -135,10 +148,11 @@ bool lm_srccheck6(const struct lm_srccheck *c, const struct lm_fwd *f, const uin
 	if (owner->kind == LM_ROUTE_PEER && owner->peer == c->peer)
 		return true;
 	for (unsigned i = 0; i < c->n6; i++) {
-		unsigned len = c->len6[i];
+		const uint64_t *net = c->nets + c->n4 * WORDS4 + i * WORDS6;
+		unsigned len = (unsigned)net[2];
 
-		if (((hi ^ c->net6[i][0]) & mask64(len)) == 0 &&
-		    ((lo ^ c->net6[i][1]) & mask64(len > 64 ? len - 64 : 0)) == 0)
+		if (((hi ^ net[0]) & mask64(len)) == 0 &&
+		    ((lo ^ net[1]) & mask64(len > 64 ? len - 64 : 0)) == 0)
 			return leads_there(c, owner) ||
 			       len >= LM_LPM_DEPTH(lm_lpm_find(&f->lpm6, src));
 	}

@@ -43,6 +43,7 @@ void lm_sa_table_put(struct lm_sa_table *t, struct lm_session_in *s)
 		i = (i + 1) & t->mask;
 	t->used += t->slot[i].session == NULL;
 	__atomic_store_n(&t->slot[i].spi_base, s->spi_base, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->slot[i].lanes, s->lanes, __ATOMIC_RELAXED);
 	lm_rcu_store(&t->slot[i].session, s);
 }
 

@@ -45,26 +45,39 @@ uint32_t lm_dp_route_count(const struct lm_dp *dp)
 
 /* ----------------------------------------------------------- addresses -- */
 
+static size_t source_size(const struct lm_srccheck *c)
+{
+	return sizeof(*c) + (c->n4 + 3u * c->n6) * sizeof(c->nets[0]);
+}
+
+static void source_free(struct lm_dp *dp, struct lm_srccheck *c)
+{
+	if (c != NULL)
+		lm_slab_give(&dp->slab, c, source_size(c));
+}
+
 /* Publishes a source check made of prefixes; n = 0: none. */
 static int publish_source(struct lm_dp *dp, struct lm_srccheck **where, uint32_t peer,
 			  const struct lm_prefix *prefixes, unsigned n)
 {
 	struct lm_srccheck *new = NULL, *old = *where;
+	size_t size;
 	int e;
 
 	if (n > 0) {
-		new = calloc(1, sizeof(*new));
+		size = lm_srccheck_size(prefixes, n);
+		new = lm_slab_take(&dp->slab, size);
 		if (new == NULL)
 			return -ENOMEM;
 		e = lm_srccheck_init(new, peer, prefixes, n);
 		if (e != 0) {
-			free(new);
+			lm_slab_give(&dp->slab, new, size);
 			return e;
 		}
 	}
 	lm_rcu_store(where, new);
 	lm_dp_quiesce(dp);
-	free(old);
+	source_free(dp, old);
 	return 0;
 }
 
@@ -94,55 +107,25 @@ int lm_dp_addresses_set(struct lm_dp *dp, uint16_t port, const struct lm_ip *ips
 
 /* ---------------------------------------------------------------- keys -- */
 
-/* Room for `lanes` expanded keys. */
-static void *keys_new(const struct lm_dp *dp, unsigned lanes, size_t *stride, size_t *len)
+/* Bytes between the keys of two lanes. */
+static size_t key_stride(const struct lm_dp *dp)
 {
-	*stride = (dp->key_size + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN;
-	*len = *stride * lanes;
-	return aligned_alloc(KEY_ALIGN, *len);
+	return (dp->key_size + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN;
 }
 
-static void keys_free(void *keys, size_t len)
-{
-	if (keys != NULL)
-		explicit_bzero(keys, len);
-	free(keys);
-}
-
-static void session_free(struct lm_session_in *s)
-{
-	if (s == NULL)
-		return;
-	keys_free(s->keys, s->keys_len);
-	explicit_bzero(s, sizeof(*s) + s->lanes * sizeof(s->sa[0])); /* salts */
-	free(s);
-}
-
-static void sas_out_free(struct lm_sas_out *out)
-{
-	if (out == NULL)
-		return;
-	keys_free(out->keys, out->keys_len);
-	explicit_bzero(out, sizeof(*out) + out->lanes * sizeof(out->sa[0]));
-	free(out);
-}
-
-static struct lm_session_in *session_new(const struct lm_dp *dp, uint32_t peer, uint32_t spi_base,
+static struct lm_session_in *session_new(struct lm_dp *dp, uint32_t peer, uint32_t spi_base,
 					 unsigned lanes, const struct lm_esp_key *keys)
 {
-	size_t size = sizeof(struct lm_session_in) + lanes * sizeof(struct lm_sa_in), stride;
-	struct lm_session_in *s = aligned_alloc(_Alignof(struct lm_session_in), size);
+	size_t sas = sizeof(struct lm_session_in) + lanes * sizeof(struct lm_sa_in);
+	size_t stride = key_stride(dp), size = sas + lanes * stride;
+	struct lm_session_in *s = lm_slab_take(&dp->slab, size);
 
 	if (s == NULL)
 		return NULL;
-	*s = (struct lm_session_in){.spi_base = spi_base, .peer = peer, .lanes = lanes};
-	s->keys = keys_new(dp, lanes, &stride, &s->keys_len);
-	if (s->keys == NULL) {
-		free(s);
-		return NULL;
-	}
+	*s = (struct lm_session_in){
+	    .size = size, .spi_base = spi_base, .peer = peer, .lanes = lanes};
 	for (unsigned i = 0; i < lanes; i++) {
-		struct lm_aead_key *key = (struct lm_aead_key *)((char *)s->keys + i * stride);
+		struct lm_aead_key *key = (struct lm_aead_key *)((char *)s + sas + i * stride);
 
 		lm_aead_key_init(dp->aead, key, keys[i].key);
 		lm_sa_in_init(&s->sa[i], key, keys[i].salt, spi_base + i, peer);
@@ -150,22 +133,18 @@ static struct lm_session_in *session_new(const struct lm_dp *dp, uint32_t peer, 
 	return s;
 }
 
-static struct lm_sas_out *sas_out_new(const struct lm_dp *dp, uint32_t spi_base, unsigned lanes,
+static struct lm_sas_out *sas_out_new(struct lm_dp *dp, uint32_t spi_base, unsigned lanes,
 				      const struct lm_esp_key *keys)
 {
-	size_t size = sizeof(struct lm_sas_out) + lanes * sizeof(struct lm_sa_out), stride;
-	struct lm_sas_out *out = aligned_alloc(_Alignof(struct lm_sas_out), size);
+	size_t sas = sizeof(struct lm_sas_out) + lanes * sizeof(struct lm_sa_out);
+	size_t stride = key_stride(dp), size = sas + lanes * stride;
+	struct lm_sas_out *out = lm_slab_take(&dp->slab, size);
 
 	if (out == NULL)
 		return NULL;
-	*out = (struct lm_sas_out){.spi_base = spi_base, .lanes = lanes};
-	out->keys = keys_new(dp, lanes, &stride, &out->keys_len);
-	if (out->keys == NULL) {
-		free(out);
-		return NULL;
-	}
+	*out = (struct lm_sas_out){.size = size, .spi_base = spi_base, .lanes = lanes};
 	for (unsigned i = 0; i < lanes; i++) {
-		struct lm_aead_key *key = (struct lm_aead_key *)((char *)out->keys + i * stride);
+		struct lm_aead_key *key = (struct lm_aead_key *)((char *)out + sas + i * stride);
 
 		lm_aead_key_init(dp->aead, key, keys[i].key);
 		lm_sa_out_init(&out->sa[i], key, keys[i].salt, spi_base + i, LM_ESP_HARD_LIMIT);
@@ -182,7 +161,7 @@ static void swap_out(struct lm_dp *dp, uint32_t peer, struct lm_sas_out *new)
 	lm_rcu_store(&dp->peer[peer].out, new);
 	if (old != NULL) {
 		lm_dp_quiesce(dp);
-		sas_out_free(old);
+		lm_slab_give(&dp->slab, old, old->size);
 	}
 }
 
@@ -193,7 +172,7 @@ static void swap_path(struct lm_dp *dp, uint32_t peer, struct lm_path_out *new)
 	lm_rcu_store(&dp->peer[peer].path, new);
 	if (old != NULL) {
 		lm_dp_quiesce(dp);
-		free(old);
+		lm_slab_give(&dp->slab, old, sizeof(*old));
 	}
 }
 
@@ -225,7 +204,7 @@ int lm_dp_sa_in_add(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned
 	if (lm_sa_table_full(old)) {
 		grown = lm_sa_table_grown(old);
 		if (grown == NULL) {
-			session_free(s);
+			lm_slab_give(&dp->slab, s, s->size);
 			return -ENOMEM;
 		}
 		lm_sa_table_put(grown, s);
@@ -247,7 +226,7 @@ void lm_dp_sa_in_del(struct lm_dp *dp, uint32_t spi_base)
 	if (s == NULL)
 		return;
 	lm_dp_quiesce(dp);
-	session_free(s);
+	lm_slab_give(&dp->slab, s, s->size);
 }
 
 int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
@@ -278,7 +257,7 @@ int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer
 	if (outer != NULL) {
 		if (outer->port >= dp->n_ports || dp->port[outer->port].role != LM_DP_WAN)
 			return -EINVAL;
-		new = malloc(sizeof(*new));
+		new = lm_slab_take(&dp->slab, sizeof(*new));
 		if (new == NULL)
 			return -ENOMEM;
 		*new = (struct lm_path_out){.outer = *outer, .inner_mtu = inner_mtu};
@@ -289,17 +268,9 @@ int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer
 
 void lm_dp_tables_free(struct lm_dp *dp)
 {
-	for (uint32_t i = 0; dp->peer != NULL && i < dp->max_peers; i++) {
-		sas_out_free(dp->peer[i].out);
-		free(dp->peer[i].path);
-		free(dp->peer[i].source);
-	}
 	free(dp->peer);
-	for (uint32_t i = 0; dp->sas != NULL && i <= dp->sas->mask; i++)
-		if (dp->sas->slot[i].session != LM_SA_GONE)
-			session_free(dp->sas->slot[i].session);
 	free(dp->sas);
-	free(dp->own);
+	lm_slab_free(&dp->slab);
 	for (unsigned i = 0; i < dp->n_ports; i++)
 		free(dp->port[i].addresses);
 	lm_fwd_free(dp->fwd);

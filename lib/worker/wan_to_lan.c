@@ -37,7 +37,7 @@ static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 
 /* Which address and port of which WAN port: never 0. Not keyed: a collision that a member provokes
  * only hides its own move. */
-static uint64_t endpoint_hash(const uint8_t *ip, uint16_t port)
+static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port)
 {
 	uint64_t hi = 0, lo, h;
 
@@ -51,7 +51,7 @@ static uint64_t endpoint_hash(const uint8_t *ip, uint16_t port)
 	h = (lo ^ (uint64_t)port << 48) * 0x9e3779b97f4a7c15;
 	h = (h ^ h >> 32 ^ hi) * 0xd6e8feb86659fd93;
 	h ^= h >> 32;
-	return h == 0 ? 1 : h;
+	return (uint32_t)h == 0 ? 1 : (uint32_t)h;
 }
 
 /* False: m is dealt with. */
@@ -206,7 +206,7 @@ static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_r
 {
 	struct lm_sa_in *sa = rx->sa;
 	struct lm_endpoint from;
-	uint64_t hash;
+	uint32_t hash;
 
 	if (sa->last_seen != w->now)
 		__atomic_store_n(&sa->last_seen, w->now, __ATOMIC_RELAXED);
@@ -216,7 +216,8 @@ static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_r
 	if (likely(sa->from_hash == hash))
 		return;
 	from = endpoint(outer, true);
-	if (!lm_ip_is_special(&from.ip) && lm_punt_moved(w, port, sa->session, &from))
+	if (!lm_ip_is_special(&from.ip) &&
+	    lm_punt_moved(w, port, sa->spi & ~LM_SPI_LANE_MASK, &from))
 		sa->from_hash = hash;
 }
 

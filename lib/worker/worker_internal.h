@@ -10,6 +10,8 @@
 #ifndef LANEMESH_WORKER_INTERNAL_H
 #define LANEMESH_WORKER_INTERNAL_H
 
+#include "slab.h"
+
 #include <lanemesh/port.h>
 #include <lanemesh/worker.h>
 
@@ -54,21 +56,21 @@ struct lm_path_out {
 	uint16_t inner_mtu;
 };
 
-/* Outbound SAs of a peer; lane = worker. Each SA is written by its worker alone. */
+/* Outbound SAs of a peer, then their keys; lane = worker. Each SA is written by its worker alone.
+ */
 struct lm_sas_out {
+	size_t size; /* of all */
 	uint32_t spi_base;
 	unsigned lanes;
-	void *keys; /* const; wiped when freed */
-	size_t keys_len;
 	struct lm_sa_out sa[];
 };
 
-/* Inbound SAs of a session. Each SA is written by the worker that owns its lane. */
+/* Inbound SAs of a session, then their keys. Each SA is written by the worker that owns its lane.
+ */
 struct lm_session_in {
+	size_t size;
 	uint32_t spi_base, peer;
 	unsigned lanes;
-	void *keys;
-	size_t keys_len;
 	struct lm_sa_in sa[];
 };
 
@@ -84,6 +86,7 @@ struct lm_peer_slot {
 struct lm_sa_slot {
 	struct lm_session_in *session; /* NULL: never used; LM_SA_GONE: removed */
 	uint32_t spi_base;	       /* written before session */
+	uint32_t lanes;		       /* same */
 };
 struct lm_sa_table {
 	uint32_t mask;
@@ -208,6 +211,7 @@ struct lm_dp {
 	struct lm_srccheck *own;   /* RCU */
 	struct lm_sa_table *sas;   /* RCU */
 	struct lm_peer_slot *peer; /* const array of max_peers */
+	struct lm_slab slab;	   /* control: what the tables point to */
 	struct lm_aead *aead;	   /* control: expands keys */
 	size_t key_size;
 	struct lm_worker *worker[LM_DP_WORKERS_MAX];

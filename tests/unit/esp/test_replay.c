@@ -60,7 +60,7 @@ static void model(void **state)
 
 		memset(seen, 0, sizeof(seen));
 		seen[0] = true;
-		r.bits[bases[b] / 64 & (LM_REPLAY_WORDS - 1)] |= UINT64_C(1) << (bases[b] & 63);
+		r.newest |= UINT64_C(1) << (bases[b] & 63);
 		for (unsigned i = 0; i < 400000 && top < RANGE - 1; i++) {
 			uint32_t x;
 			enum lm_esp_status want;

@@ -33,6 +33,11 @@ static struct lm_fwd *tables(void)
 	return f;
 }
 
+/* A check with room for any list. */
+#define ROOM(name)                                                                                 \
+	uint64_t name##_room[1 + 3 * LM_SRCCHECK_MAX];                                             \
+	struct lm_srccheck *name = (struct lm_srccheck *)name##_room
+
 static bool passes(const struct lm_srccheck *c, const struct lm_fwd *f, const struct lm_ip *ip)
 {
 	uint32_t adj = lookup(f, ip);
@@ -99,7 +104,7 @@ static void decide(void **state)
 	(void)state;
 	for (unsigned i = 0; i < TEST_LEN(cases); i++) {
 		struct lm_prefix list[3];
-		struct lm_srccheck c;
+		ROOM(c);
 		struct lm_ip ip;
 		unsigned n = 0;
 
@@ -107,9 +112,9 @@ static void decide(void **state)
 			list[n] = prefix(cases[i].list[n]);
 			n++;
 		}
-		assert_int_equal(lm_srccheck_init(&c, cases[i].peer, list, n), 0);
+		assert_int_equal(lm_srccheck_init(c, cases[i].peer, list, n), 0);
 		assert_int_equal(lm_ip_parse(cases[i].src, &ip), 0);
-		if (passes(&c, f, &ip) != cases[i].pass)
+		if (passes(c, f, &ip) != cases[i].pass)
 			fail_msg("case %u: peer %u, source %s", i, cases[i].peer, cases[i].src);
 	}
 	lm_fwd_free(f);
@@ -121,15 +126,15 @@ static void v4_mapped(void **state)
 	struct lm_prefix all[2] = {prefix("::/0"), prefix("10.2.0.0/16")};
 	struct lm_ip ip = {.family = 6, .b = {[10] = 0xff, 0xff, 10, 2, 0, 1}};
 	struct lm_fwd *f = tables();
-	struct lm_srccheck c;
+	ROOM(c);
 
 	(void)state;
-	assert_int_equal(lm_srccheck_init(&c, 9, all, 2), 0);
-	assert_false(passes(&c, f, &ip));
+	assert_int_equal(lm_srccheck_init(c, 9, all, 2), 0);
+	assert_false(passes(c, f, &ip));
 	ip.b[10] = ip.b[11] = 0; /* v4-compatible */
-	assert_false(passes(&c, f, &ip));
+	assert_false(passes(c, f, &ip));
 	ip.b[9] = 1;
-	assert_true(passes(&c, f, &ip));
+	assert_true(passes(c, f, &ip));
 	lm_fwd_free(f);
 }
 
@@ -137,7 +142,7 @@ static void lists(void **state)
 {
 	struct lm_prefix many[LM_SRCCHECK_MAX + 1], bad = prefix("10.0.0.0/8");
 	struct lm_fwd *f = tables();
-	struct lm_srccheck c;
+	ROOM(c);
 	struct lm_ip ip;
 
 	(void)state;
@@ -146,19 +151,21 @@ static void lists(void **state)
 
 		many[i] = lm_prefix_of(&a, 24 + i % 8);
 	}
-	assert_int_equal(lm_srccheck_init(&c, 5, many, LM_SRCCHECK_MAX), 0);
+	assert_int_equal(lm_srccheck_size(many, LM_SRCCHECK_MAX), 8 + 8 * LM_SRCCHECK_MAX);
+	assert_true(lm_srccheck_size(many, LM_SRCCHECK_MAX) <= sizeof(c_room));
+	assert_int_equal(lm_srccheck_init(c, 5, many, LM_SRCCHECK_MAX), 0);
 	for (unsigned i = 0; i < TEST_LEN(many); i++)
-		assert_int_equal(passes(&c, f, &many[i].ip), i < LM_SRCCHECK_MAX);
-	assert_int_equal(lm_srccheck_init(&c, 5, many, LM_SRCCHECK_MAX + 1), -EINVAL);
-	assert_false(passes(&c, f, &many[0].ip));
+		assert_int_equal(passes(c, f, &many[i].ip), i < LM_SRCCHECK_MAX);
+	assert_int_equal(lm_srccheck_init(c, 5, many, LM_SRCCHECK_MAX + 1), -EINVAL);
+	assert_false(passes(c, f, &many[0].ip));
 	bad.ip.b[3] = 1;
 	many[1] = bad;
-	assert_int_equal(lm_srccheck_init(&c, 5, many, 2), -EINVAL);
-	assert_false(passes(&c, f, &many[0].ip));
+	assert_int_equal(lm_srccheck_init(c, 5, many, 2), -EINVAL);
+	assert_false(passes(c, f, &many[0].ip));
 	/* no list: not even the route's owner */
-	assert_int_equal(lm_srccheck_init(&c, 2, NULL, 0), 0);
+	assert_int_equal(lm_srccheck_init(c, 2, NULL, 0), 0);
 	assert_int_equal(lm_ip_parse("10.2.0.1", &ip), 0);
-	assert_false(passes(&c, f, &ip));
+	assert_false(passes(c, f, &ip));
 	lm_fwd_free(f);
 }
 

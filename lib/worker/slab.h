@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory for what thousands of peers have one of each: objects of one size side by side, in huge
+ * pages when there are many. So a packet of any peer finds its SA and key without a page walk, and
+ * an object costs its size and no more. Left out of core files, for keys are in it.
+ */
+#ifndef LM_WORKER_SLAB_H
+#define LM_WORKER_SLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct lm_slab_chunk;
+
+/* Objects of up to `size` bytes. */
+struct lm_slab_class {
+	size_t size;
+	void *free;
+	struct lm_slab_chunk *chunks;
+};
+
+/* Zeroed: empty. One thread (control) uses it. Sizes are few: number of lanes, and kinds. */
+#define LM_SLAB_CLASSES 80
+struct lm_slab {
+	struct lm_slab_class class[LM_SLAB_CLASSES];
+	unsigned n;
+};
+
+/* Zeroed memory aligned to 64; NULL: none, or more than LM_SLAB_CLASSES sizes. */
+void *lm_slab_take(struct lm_slab *s, size_t size);
+/* size as it was taken with; wipes. NULL is allowed. */
+void lm_slab_give(struct lm_slab *s, void *p, size_t size);
+/* All of it at once. */
+void lm_slab_free(struct lm_slab *s);
+
+#endif
