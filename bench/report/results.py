@@ -29,6 +29,9 @@ class Results:
                                 "best_to_best": ratio(best)}))
         return out
 
+    def notes(self, name):
+        return list(self.cases[name].notes)
+
     def table(self):
         lines = [f"{'':34}{'rounds':>7}{'min':>11}{'median':>11}{'max':>11}{'best:best':>11}"]
         for name in self.rounds:
@@ -37,6 +40,7 @@ class Results:
                 cells = "".join(f"{self._number(v[k]):>11}" for k in ("min", "median", "max"))
                 best = f"{v['best_to_best']:>11.3f}" if "best_to_best" in v else ""
                 lines.append(f"    {series:30}{len(self.rounds[name]):>7}{cells}{best}")
+            lines += [f"    {note}" for note in self.notes(name)[-1:]]
         return "\n".join(lines)
 
     @staticmethod
@@ -49,7 +53,8 @@ class Results:
         everything = {
             "machine": about,
             "quick": quick,
-            "cases": {name: {"summary": dict(self.summary(name)), "rounds": rounds}
+            "cases": {name: {"summary": dict(self.summary(name)), "rounds": rounds,
+                             "notes": self.notes(name)}
                       for name, rounds in self.rounds.items()},
         }
         with open(path, "w", encoding="utf-8") as f:

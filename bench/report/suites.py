@@ -1,47 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites, their cases, and what to run for each."""
-import subprocess
+from .case import Case
+from . import pair
 
-PROGRAMS = ["bench/bench-gateway", "bench/bench-micro"]
+PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", *pair.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
-
-
-class Failed(Exception):
-    pass
-
-
-class Case:
-    """One program run, which prints lines of: case, series, round, value."""
-    more_is_better = False
-
-    def __init__(self, name, command, timeout=600):
-        self.name, self.command, self.timeout = name, command, timeout
-
-    def run(self, folder, cpu):
-        command = [c.format(folder=folder, cpu=cpu) for c in self.command]
-        try:
-            p = subprocess.run(command, capture_output=True, text=True, timeout=self.timeout,
-                               check=False)
-        except (OSError, subprocess.TimeoutExpired) as e:
-            raise Failed(str(e)) from e
-        if p.returncode != 0:
-            raise Failed(p.stderr.strip() or f"exit status {p.returncode}")
-        found = {}
-        for line in p.stdout.splitlines():
-            name, series, number, value = line.split("\t")
-            rounds = found.setdefault(name, {})
-            rounds.setdefault(int(number), {})[series] = float(value)
-        return {name: list(rounds.values()) for name, rounds in found.items()}
-
-    def ratios(self, best):
-        """Ratios of values of one round: how often the first series goes into the others."""
-        if "raw" in best:
-            return {f"raw / {s}": (lambda r, s=s: r["raw"] / r[s]) for s in best if s != "raw"}
-        if "direct" in best:
-            return {f"direct / {s}": (lambda r, s=s: r["direct"] / r[s])
-                    for s in best if s != "direct"}
-        return {}
 
 
 class Gateway(Case):
@@ -93,4 +57,6 @@ ALL = [
     Suite("gateway", "the data plane, one worker, between its I/O floor and the raw cipher", gateway),
     Suite("micro", "its parts, and the handshake's", micro),
     Suite("scale", "the gateway with many peers and many routes", scale, default=False),
+    Suite("pair", "two gateways joined by memif: zero-loss rate, latency, overload; takes root",
+          pair.cases, default=False),
 ]
