@@ -48,10 +48,27 @@ void micro_measure(const char *which, const struct micro_work *work, unsigned n)
 	}
 }
 
+/* For the head of the table. */
+static int print_cipher(void)
+{
+	struct lm_error err = {0};
+	struct lm_aead *a = lm_aead_new(NULL, &err);
+
+	if (a == NULL) {
+		fprintf(stderr, "bench: %s\n", err.text);
+		return 1;
+	}
+	printf("%s\n", lm_aead_description(a));
+	lm_aead_free(a);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "--cipher") == 0)
+		return print_cipher();
 	if (argc != 4 || atoi(argv[2]) < 1 || atoi(argv[3]) < 1) {
-		fprintf(stderr, "usage: bench-micro GROUP ROUNDS MILLISECONDS\n");
+		fprintf(stderr, "usage: bench-micro GROUP ROUNDS MILLISECONDS | --cipher\n");
 		return 2;
 	}
 	rounds = (unsigned)atoi(argv[2]);

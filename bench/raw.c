@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "raw.h"
 
-#include <intel-ipsec-mb.h>
+#include "aead_ipsecmb.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_LEN	 16
 #define ESP_HEAD 8
 #define ROOM	 2048
 
 struct raw_cipher {
 	IMB_MGR *mgr;
+	struct lm_gcm gcm;
 	struct gcm_key_data key __attribute__((aligned(64)));
 	const uint16_t *len;
 	unsigned n, at;
@@ -23,6 +24,7 @@ struct raw_cipher *raw_new(const uint16_t *len, unsigned n)
 	size_t size = (sizeof(struct raw_cipher) + 63) / 64 * 64;
 	struct raw_cipher *r = aligned_alloc(64, size);
 	static const uint8_t secret[32] = "a key that protects nothing, 32";
+	struct lm_error warning;
 	IMB_ARCH arch;
 
 	if (r == NULL)
@@ -34,7 +36,8 @@ struct raw_cipher *raw_new(const uint16_t *len, unsigned n)
 		return NULL;
 	}
 	init_mb_mgr_auto(r->mgr, &arch);
-	IMB_AES256_GCM_PRE(r->mgr, secret, &r->key);
+	(void)lm_gcm_choose(r->mgr, arch, true, &r->gcm, &warning);
+	r->gcm.pre(secret, &r->key);
 	r->len = len;
 	r->n = n;
 	return r;
@@ -61,11 +64,7 @@ void raw_burst(struct raw_cipher *r, bool seal)
 			r->at = 0;
 		r->number++;
 		memcpy(iv + 4, &r->number, 8);
-		if (seal)
-			IMB_AES256_GCM_ENC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD,
-					   tag, TAG_LEN);
-		else
-			IMB_AES256_GCM_DEC(r->mgr, &r->key, &ctx, body, body, len, iv, p, ESP_HEAD,
-					   tag, TAG_LEN);
+		(seal ? r->gcm.enc : r->gcm.dec)(&r->key, &ctx, body, body, len, iv, p, ESP_HEAD,
+						 tag, TAG_LEN);
 	}
 }

@@ -55,6 +55,7 @@ def describe(folder, cpu):
         "kernel": os.uname().release,
         "system": _first(r'^PRETTY_NAME="(.*)"$', "/etc/os-release"),
         "packages": _versions(),
+        "cipher": _output(os.path.join(folder, "bench", "bench-micro"), "--cipher") or "?",
         "flags": _flags(folder),
         "load_average": os.getloadavg()[0],
         "commit": _output("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe",
@@ -66,7 +67,7 @@ def text(about):
     packages = ", ".join(f"{k} {v}" for k, v in about["packages"].items())
     lines = [f"{about['cpu']} ({' '.join(about['cpu_flags'])}), {about['cores']} cores, worker on "
              f"{about['worker_cpu']}; {about['system']}, Linux {about['kernel']}",
-             f"{packages}; {about['flags']}; commit {about['commit'] or '?'}"]
+             f"cipher code: {about['cipher']}; {packages}; {about['flags']}; commit {about['commit'] or '?'}"]
     if about["load_average"] > 0.5 * about["cores"]:
         lines.append(f"NOTE: load average {about['load_average']:.1f}: other work shares the caches; "
                      "only ratios mean anything, and those are too low")

@@ -89,14 +89,23 @@ struct lm_aead;
 
 /* Names of the backends built in, best first, NULL-terminated: "ipsec-mb", "sodium". */
 const char *const *lm_aead_backends(void);
-/* backend NULL = the best. NULL with err when it cannot run on this machine. */
+/*
+ * backend NULL = the fastest: "ipsec-mb", and in it also code that the library has but does not
+ * choose by itself on this CPU (AVX2 with VAES, ipsec-mb 2.x), once it has passed a check against
+ * the library's choice, which takes a few milliseconds. "ipsec-mb" = the library's choice alone.
+ * NULL with err when it cannot run on this machine.
+ */
 struct lm_aead *lm_aead_new(const char *backend, struct lm_error *err);
 void lm_aead_free(struct lm_aead *a);
 /* "ipsec-mb 1.3.0 (AVX2)" or the like, for status; lives as long as a. */
 const char *lm_aead_description(const struct lm_aead *a);
-/* Bytes of a key on this machine; the caller gives 64-aligned memory of that size, and wipes it at the end. */
+/* Why the fastest code of this machine is not used; NULL when there is nothing to say. */
+const char *lm_aead_warning(const struct lm_aead *a);
+/* Bytes of a key on this machine; the caller gives 64-aligned memory of that size, and wipes it at
+ * the end. */
 size_t lm_aead_key_size(const struct lm_aead *a);
-/* Expands; keys made by one lm_aead work with every other of the same backend in the process. */
+/* Expands; keys made by one lm_aead work with every other in the process that was made
+ * for the same backend argument. */
 void lm_aead_key_init(const struct lm_aead *a, struct lm_aead_key *key, const uint8_t raw[32]);
 /* A whole burst, any mix of keys and lengths (0 included). Never allocates or blocks. */
 void lm_aead_seal(struct lm_aead *a, struct lm_aead_op *ops, unsigned n);

@@ -151,7 +151,10 @@ static const struct lm_row node_rows[] = {
     {OPT("timers.keepalive_s", DEF("5"), RESTART,
 	 "seconds of silence after which a peer is probed"),
      VALUE(U32), RANGE(1, 25), AT(lm_config, timers.keepalive_s)},
-    {OPT("aead", DEF("\"auto\""), RESTART, "implementation of AES-GCM; auto: the fastest"),
+    {OPT("aead", DEF("\"auto\""), RESTART,
+	 "implementation of AES-GCM; auto: the fastest, also VAES code that "
+	 "ipsec-mb 2.x has but does not pick here; ipsec-mb: only what it "
+	 "picks"),
      VALUE(BACKEND), WORDS(backends, "\"auto\", \"ipsec-mb\", \"sodium\""), AT(lm_config, aead)},
     {OPT("allow_key_export", DEF("false"), LIVE,
 	 "let lanemesh sa --wireshark show the tunnels' keys; for debugging only"),

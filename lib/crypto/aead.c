@@ -60,6 +60,7 @@ struct lm_aead *lm_aead_new(const char *backend, struct lm_error *err)
 		return NULL;
 	}
 	a->backend = b;
+	a->fastest = backend == NULL;
 	if (b->start(a, err) != 0) {
 		free(a);
 		return NULL;
@@ -79,6 +80,11 @@ void lm_aead_free(struct lm_aead *a)
 const char *lm_aead_description(const struct lm_aead *a)
 {
 	return a->description;
+}
+
+const char *lm_aead_warning(const struct lm_aead *a)
+{
+	return a->warning.text[0] != '\0' ? a->warning.text : NULL;
 }
 
 size_t lm_aead_key_size(const struct lm_aead *a)

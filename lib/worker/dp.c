@@ -217,6 +217,8 @@ static int build(struct lm_dp *dp, const struct lm_dp_config *cfg, struct lm_err
 	dp->aead = lm_aead_new(cfg->aead, err);
 	if (dp->aead == NULL)
 		return -ENOTSUP;
+	if (lm_aead_warning(dp->aead) != NULL)
+		lm_log(cfg->log, LM_LOG_WARN, "%s", lm_aead_warning(dp->aead));
 	dp->key_size = lm_aead_key_size(dp->aead);
 	return 0;
 }
