@@ -145,6 +145,7 @@ static void on_second(uv_timer_t *t)
 	lm_control_announce(c);
 	lm_rib_retry(c->rib);
 	lm_stun_tick(c, now.mono);
+	lm_control_reachability(c);
 	if (c->metrics != NULL)
 		lm_metrics_http_run(c->metrics);
 	lm_control_rearm(c);
@@ -398,13 +399,12 @@ static int start(struct lm_control *c, struct lm_error *err)
 	lm_directory_keep_issuers(c->directory, &c->authorities);
 	/* The certificate is judged before anything is opened. */
 	if ((rc = start_mesh(c, err)) != 0 || (rc = start_dp(c, err)) != 0 ||
-	    (rc = lm_own_publish(c, err)) != 0 ||
 	    (rc = lm_nl_open(&lm_control_nl_events, c, &c->nl, err)) != 0)
 		return rc;
 	c->rib = lm_rib_new(c->dp, &c->log, export_route, c);
 	if (c->rib == NULL)
 		return lm_error_set(err, ENOMEM, "no memory for routes");
-	if ((rc = lm_twins_create(c, err)) != 0)
+	if ((rc = lm_own_publish(c, err)) != 0 || (rc = lm_twins_create(c, err)) != 0)
 		return rc;
 	if ((rc = start_handles(c, err)) != 0)
 		return rc;

@@ -49,6 +49,9 @@ struct lm_twin {
 /* What is published to the data plane about a peer. */
 struct lm_peer_slot {
 	bool has_path, path_set;
+	bool has_session;   /* outbound SAs */
+	bool unreachable;   /* as the RIB was told */
+	lm_time down_since; /* without a session or a path; 0: it has both */
 	struct lm_path path;
 	struct lm_outer outer; /* as published */
 	uint8_t n_prefixes;
@@ -210,6 +213,8 @@ void lm_underlay_changed(struct lm_control *c, uint16_t port);
 
 /* publish.c: the mesh's operations, carried out on the data plane */
 extern const struct lm_mesh_ops lm_control_mesh_ops;
+/* Every second: peers that have been down for a while are ranked behind others in the RIB. */
+void lm_control_reachability(struct lm_control *c);
 /* Publishes an announcement that waited for the disk. */
 void lm_control_announce(struct lm_control *c);
 

@@ -99,6 +99,7 @@ int lm_own_publish(struct lm_control *c, struct lm_error *err)
 		p[n++] = own->prefixes[i];
 	for (unsigned i = 0; i < own->n_overlays; i++)
 		p[n++] = lm_prefix_of(&own->overlays[i], lm_ip_bits(&own->overlays[i]));
+	lm_rib_own(c->rib, own->prefixes, own->n_prefixes);
 	rc = lm_dp_own_set(c->dp, p, n);
 	return rc == 0 ? 0 : lm_error_set(err, -rc, "no memory for own prefixes");
 }

@@ -26,6 +26,45 @@ static struct lm_peer_slot *slot(struct lm_control *c, uint32_t peer)
 	return c->peers[peer];
 }
 
+/* A restart or a lost path is over within this time, or the peer's networks go another way. */
+#define DOWN_GRACE (3 * LM_SEC)
+
+static void tell_rib(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s, bool unreachable)
+{
+	if (s->unreachable == unreachable)
+		return;
+	s->unreachable = unreachable;
+	lm_rib_reachable(c->rib, peer, !unreachable, s->prefixes, s->n_prefixes);
+}
+
+static void went_up_or_down(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s)
+{
+	if (!s->has_session || !s->has_path) {
+		if (s->down_since == 0)
+			s->down_since = lm_control_now(c).mono;
+		return;
+	}
+	s->down_since = 0;
+	tell_rib(c, peer, s, false);
+}
+
+void lm_control_reachability(struct lm_control *c)
+{
+	lm_time now = lm_control_now(c).mono;
+
+	for (uint32_t i = 0; i < c->n_peers; i++) {
+		struct lm_peer_slot *s = c->peers[i];
+
+		if (s != NULL && s->down_since != 0 && now - s->down_since >= DOWN_GRACE)
+			tell_rib(c, i, s, true);
+	}
+	if (!lm_rib_changed(c->rib))
+		return;
+	for (uint32_t i = 0; i < c->n_peers; i++)
+		if (c->peers[i] != NULL && c->peers[i]->unreachable)
+			lm_rib_cover(c->rib, c->peers[i]->prefixes, c->peers[i]->n_prefixes);
+}
+
 static void op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
 {
 	lm_underlay_send(user, path, data, len);
@@ -48,10 +87,18 @@ static void op_sa_in_del(void *user, uint32_t spi_base)
 static int op_sa_out_set(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa)
 {
 	struct lm_control *c = user;
+	struct lm_peer_slot *s = slot(c, peer);
+	int rc;
 
-	if (sa == NULL)
-		return lm_dp_sa_out_set(c->dp, peer, 0, 0, NULL);
-	return lm_dp_sa_out_set(c->dp, peer, sa->spi_base, sa->lanes, sa->keys);
+	if (s == NULL)
+		return -ENOMEM;
+	rc = sa == NULL ? lm_dp_sa_out_set(c->dp, peer, 0, 0, NULL)
+			: lm_dp_sa_out_set(c->dp, peer, sa->spi_base, sa->lanes, sa->keys);
+	if (rc == 0) {
+		s->has_session = sa != NULL;
+		went_up_or_down(c, peer, s);
+	}
+	return rc;
 }
 
 static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
@@ -65,6 +112,7 @@ static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
 	if (path != NULL)
 		s->path = *path;
 	lm_underlay_publish(c, peer);
+	went_up_or_down(c, peer, s);
 }
 
 static bool listed(const struct lm_prefix *list, unsigned n, const struct lm_prefix *p)
@@ -121,7 +169,9 @@ static int op_peer_set(void *user, uint32_t peer, const struct lm_cert *cert,
 	rc = lm_dp_peer_set(c->dp, peer, may, n_may);
 	if (rc != 0)
 		return rc;
-	return set_routes(c, peer, s, routes, n_routes);
+	rc = set_routes(c, peer, s, routes, n_routes);
+	went_up_or_down(c, peer, s);
+	return rc;
 }
 
 static void op_peer_gone(void *user, uint32_t peer)
@@ -131,6 +181,7 @@ static void op_peer_gone(void *user, uint32_t peer)
 
 	if (s == NULL)
 		return;
+	tell_rib(c, peer, s, false);
 	(void)set_routes(c, peer, s, NULL, 0); /* needs no memory */
 	if (lm_dp_path_set(c->dp, peer, NULL, 0) != 0 || lm_dp_peer_set(c->dp, peer, NULL, 0) != 0)
 		lm_log(&c->log, LM_LOG_ERROR, "peer %u not taken out of the data plane", peer);

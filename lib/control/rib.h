@@ -23,18 +23,35 @@ struct lm_rib *lm_rib_new(struct lm_dp *dp, const struct lm_log *log, lm_rib_exp
 			  void *user);
 void lm_rib_free(struct lm_rib *rib);
 /* Offers a route. id tells offers of one source for one prefix apart (peer number, ifindex); the
- * lowest wins. Replaces what the same source and id offered. 0 or -errno; the FIB's own refusal
- * is logged, and the prefix is then in the FIB no more until lm_rib_retry. */
+ * lowest wins, among peers the lowest that can be reached. Replaces what the same source and id
+ * offered. 0 or -errno; the FIB's own refusal is logged, and the prefix is then in the FIB no more
+ * until lm_rib_retry. */
 int lm_rib_put(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 	       uint32_t id, const struct lm_route *route);
 void lm_rib_drop(struct lm_rib *rib, const struct lm_prefix *prefix, enum lm_rib_source source,
 		 uint32_t id);
+/*
+ * A peer that cannot be reached: for one prefix, all peers that can be reached are better; and
+ * when it is the best, the way is that of the longest prefix that covers this one and is either a
+ * reachable peer's, or the site's own (lm_rib_own) and leads into a LAN. Only when there is none it
+ * stays with the peer, where the workers drop it. At first every peer is taken to be reachable.
+ * prefixes: those that it offers.
+ */
+void lm_rib_reachable(struct lm_rib *rib, uint32_t peer, bool reachable,
+		      const struct lm_prefix *prefixes, unsigned n);
+/* What may have to be done anew for the prefixes of unreachable peers, when other routes changed.
+ */
+void lm_rib_cover(struct lm_rib *rib, const struct lm_prefix *prefixes, unsigned n);
+/* Have routes changed since the last call? */
+bool lm_rib_changed(struct lm_rib *rib);
+/* What this site may carry itself; copied. */
+void lm_rib_own(struct lm_rib *rib, const struct lm_prefix *prefixes, unsigned n);
 /* Tries again what the FIB refused. */
 void lm_rib_retry(struct lm_rib *rib);
-/* Every prefix with its offers, best first. best: is it in the FIB? */
-void lm_rib_each(const struct lm_rib *rib,
-		 void (*each)(void *user, const struct lm_prefix *prefix, enum lm_rib_source source,
-			      const struct lm_route *route, bool best),
-		 void *user);
+/* Every prefix with its offers. best: it is in the FIB; that may be a way which nobody offered for
+ * this prefix, lm_rib_reachable, and then comes last. */
+typedef void (*lm_rib_each_fn)(void *user, const struct lm_prefix *prefix,
+			       enum lm_rib_source source, const struct lm_route *route, bool best);
+void lm_rib_each(const struct lm_rib *rib, lm_rib_each_fn each, void *user);
 
 #endif

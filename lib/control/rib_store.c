@@ -101,13 +101,16 @@ uint32_t lm_rib_entry_new(struct lm_rib_store *s, const struct lm_prefix *prefix
 	lm_rib_entry(s, n)->next = *head;
 	*head = n;
 	s->n++;
+	s->lengths[prefix->ip.family == 6][prefix->len]++;
 	return n;
 }
 
 void lm_rib_entry_del(struct lm_rib_store *s, uint32_t n)
 {
-	uint32_t *at = &s->buckets[hash(&lm_rib_entry(s, n)->prefix) & s->mask];
+	const struct lm_prefix *prefix = &lm_rib_entry(s, n)->prefix;
+	uint32_t *at = &s->buckets[hash(prefix) & s->mask];
 
+	s->lengths[prefix->ip.family == 6][prefix->len]--;
 	while (*at != n)
 		at = &lm_rib_entry(s, *at)->next;
 	*at = lm_rib_entry(s, n)->next;

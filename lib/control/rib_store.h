@@ -39,6 +39,7 @@ struct lm_rib_hop;
 struct lm_rib_store {
 	struct lm_slots entries, offers, hops;
 	uint32_t *buckets, mask, n;
+	uint32_t lengths[2][129]; /* entries of each prefix length, IPv4 and IPv6 */
 	struct lm_rib_hop *by_route;
 };
 

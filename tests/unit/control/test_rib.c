@@ -231,6 +231,94 @@ static void test_random_changes(void **state)
 	}
 }
 
+static void reach(struct rib_test *t, uint32_t peer, bool reachable, const char *p)
+{
+	struct lm_prefix at = prefix(p);
+
+	lm_rib_reachable(t->rib, peer, reachable, &at, 1);
+}
+
+/* Of several peers with one prefix those that can be reached come first. */
+static void test_unreachable_peer(void **state)
+{
+	struct rib_test *t = *state;
+	const char *p = "10.2.0.0/16";
+
+	assert_int_equal(put(t, p, LM_RIB_PEER, 2), 0);
+	assert_int_equal(put(t, p, LM_RIB_PEER, 70), 0);
+	reach(t, 2, false, p);
+	assert_int_equal(fake_route(t->dp, p)->peer, 70);
+	reach(t, 70, false, p); /* none can: as if all could, and workers drop */
+	assert_int_equal(fake_route(t->dp, p)->peer, 2);
+	reach(t, 70, true, p);
+	assert_int_equal(fake_route(t->dp, p)->peer, 70);
+	assert_int_equal(put(t, p, LM_RIB_PEER, 2), 0); /* announced again */
+	assert_int_equal(fake_route(t->dp, p)->peer, 70);
+	reach(t, 2, true, p);
+	assert_int_equal(fake_route(t->dp, p)->peer, 2);
+	assert_int_equal(t->withdrawals, 0); /* the kernel's route on lm0 stayed */
+	assert_int_equal(lm_dp_route_count(t->dp), 1);
+}
+
+/* A prefix of a site that cannot be reached goes to a reachable site with a wider one. */
+static void test_covering_prefix(void **state)
+{
+	struct rib_test *t = *state;
+	const char *p = "10.2.3.0/24";
+	const struct lm_prefix at = prefix(p), own = prefix("10.2.0.0/15");
+
+	assert_int_equal(put(t, p, LM_RIB_PEER, 2), 0);
+	assert_int_equal(put(t, "10.2.0.0/16", LM_RIB_PEER, 3), 0);
+	assert_int_equal(put(t, "10.0.0.0/8", LM_RIB_PEER, 4), 0);
+	assert_int_equal(put(t, "0.0.0.0/0", LM_RIB_KERNEL, 0), 0);
+	assert_int_equal(fake_route(t->dp, p)->peer, 2);
+	reach(t, 2, false, p);
+	assert_int_equal(fake_route(t->dp, p)->peer, 3);
+	reach(t, 3, false, "10.2.0.0/16");
+	assert_true(lm_rib_changed(t->rib));
+	lm_rib_cover(t->rib, &at, 1);
+	assert_int_equal(fake_route(t->dp, p)->peer, 4);
+	assert_int_equal(fake_route(t->dp, "10.2.0.0/16")->peer, 4);
+	assert_true(lm_rib_changed(t->rib));
+	lm_rib_cover(t->rib, &at, 1);
+	assert_false(lm_rib_changed(t->rib)); /* it comes to rest */
+	/* Never in the clear: the kernel's default route is no way round... */
+	drop(t, "10.0.0.0/8", LM_RIB_PEER, 4);
+	lm_rib_cover(t->rib, &at, 1);
+	assert_int_equal(fake_route(t->dp, p)->peer, 2);
+	/* ...but for what this site may carry itself. */
+	lm_rib_own(t->rib, &own, 1);
+	assert_true(lm_rib_changed(t->rib));
+	lm_rib_cover(t->rib, &at, 1);
+	assert_int_equal(fake_route(t->dp, p)->kind, LM_ROUTE_NEIGHBOUR);
+	reach(t, 2, true, p);
+	assert_int_equal(fake_route(t->dp, p)->peer, 2);
+}
+
+static void count_best(void *user, const struct lm_prefix *p, enum lm_rib_source source,
+		       const struct lm_route *route, bool best)
+{
+	unsigned *n = user;
+
+	(void)p;
+	n[0] += best;
+	n[1] += best && source == LM_RIB_PEER && route->peer == 3;
+}
+
+/* The listing shows where packets really go. */
+static void test_listing_of_fallback(void **state)
+{
+	struct rib_test *t = *state;
+	unsigned n[2] = {0, 0};
+
+	assert_int_equal(put(t, "10.2.3.0/24", LM_RIB_PEER, 2), 0);
+	assert_int_equal(put(t, "10.2.0.0/16", LM_RIB_PEER, 3), 0);
+	reach(t, 2, false, "10.2.3.0/24");
+	lm_rib_each(t->rib, count_best, n);
+	assert_int_equal(n[0], 2);
+	assert_int_equal(n[1], 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +328,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_full_fib, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_listing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_random_changes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_unreachable_peer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_covering_prefix, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_listing_of_fallback, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
