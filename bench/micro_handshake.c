@@ -75,7 +75,7 @@ static void mac1(void *ctx)
 {
 	struct handshake *h = ctx;
 
-	if (lm_mac1_ok(h->mac1_key, h->msg1, sizeof(h->msg1) - 32))
+	if (lm_mac1_ok(h->mac1_key, h->msg1, LM_INIT_MACED, h->msg1 + sizeof(h->msg1) - 32))
 		exit(1); /* a flood's is wrong */
 }
 

@@ -80,15 +80,16 @@ void lm_noise_window_commit(struct lm_noise_window *w, uint64_t counter);
 /*
  * mac1 key = BLAKE2b-256("lanemesh mac1" || receiver's X25519 public key), cookie key the same with
  * "lanemesh cookie"; mac1, mac2 and cookies are keyed BLAKE2b-128.
- * mac1 proves that the sender knows the receiver's public key. It covers msg[0 .. mac1_off); it
- * stands at mac1_off and mac2 at mac1_off + 16, so msg must hold mac1_off + 32 bytes.
+ * mac1 proves that the sender knows the receiver's public key, mac2 that it receives at its
+ * address. Both cover the first `covered` bytes of the message, which tell it from every other one
+ * that its sender made (LM_INIT_MACED, LM_RESP_MACED): a flood costs one short hash a packet.
  */
 void lm_mac1_key(const uint8_t receiver_x_public[32], uint8_t out[32]);
 void lm_cookie_key(const uint8_t receiver_x_public[32], uint8_t out[32]);
-void lm_mac1(const uint8_t mac1_key[32], const uint8_t *msg, size_t mac1_off, uint8_t out[16]);
-bool lm_mac1_ok(const uint8_t mac1_key[32], const uint8_t *msg, size_t mac1_off);
-/* mac2 covers msg[0 .. mac1_off + 16) under the cookie. */
-void lm_mac2(const uint8_t cookie[16], const uint8_t *msg, size_t mac1_off, uint8_t out[16]);
+void lm_mac1(const uint8_t mac1_key[32], const uint8_t *msg, size_t covered, uint8_t out[16]);
+bool lm_mac1_ok(const uint8_t mac1_key[32], const uint8_t *msg, size_t covered,
+		const uint8_t mac[16]);
+void lm_mac2(const uint8_t cookie[16], const uint8_t *msg, size_t covered, uint8_t out[16]);
 
 /*
  * Responder's secret that cookies are made of. It changes every 120 s, and the one before stays
@@ -106,9 +107,9 @@ struct lm_cookie_jar {
 void lm_cookie_jar_turn(struct lm_cookie_jar *jar, lm_time now, const uint8_t fresh[32]);
 void lm_cookie_make(const struct lm_cookie_jar *jar, const struct lm_endpoint *from,
 		    uint8_t cookie[16]);
-/* Does msg carry a mac2 made from a cookie that we gave to `from`? Check mac1 first. */
+/* Was mac made from a cookie that we gave to `from`? Check mac1 first. */
 bool lm_mac2_ok(const struct lm_cookie_jar *jar, const struct lm_endpoint *from, const uint8_t *msg,
-		size_t mac1_off);
+		size_t covered, const uint8_t mac[16]);
 /* XChaCha20-Poly1305 of the cookie, associated data = the message's mac1. out: 16 + 16 bytes.
  * open: 0 or -EBADMSG. */
 void lm_cookie_seal(const uint8_t cookie_key[32], const uint8_t nonce[24], const uint8_t mac1[16],

@@ -55,14 +55,17 @@ enum lm_msg_type {
 #define LM_HDR_LEN 8
 
 /* --- message 1: header, sender SPI base, e, {s}, {payload}, mac1, mac2 --- */
-#define LM_INIT_LEN	    1200 /* always: so message 2 is never longer */
-#define LM_INIT_NOISE_OFF   12
-#define LM_INIT_NOISE_LEN   (LM_INIT_LEN - LM_INIT_NOISE_OFF - 2 * LM_MAC_LEN)
+#define LM_INIT_LEN	  1200 /* always: so message 2 is never longer */
+#define LM_INIT_NOISE_OFF 12
+#define LM_INIT_NOISE_LEN (LM_INIT_LEN - LM_INIT_NOISE_OFF - 2 * LM_MAC_LEN)
+/* What mac1 and mac2 cover: header, SPI base, e, {s}. */
+#define LM_INIT_MACED	    (LM_INIT_NOISE_OFF + LM_KEY_LEN + LM_KEY_LEN + LM_TAG_LEN)
 #define LM_INIT_PAYLOAD_LEN (LM_INIT_NOISE_LEN - LM_KEY_LEN - LM_KEY_LEN - 2 * LM_TAG_LEN)
 /* --- message 2: header, sender SPI base, receiver SPI base, e, {payload}, mac1, mac2 --- */
 #define LM_RESP_NOISE_OFF 16
 #define LM_RESP_MIN	  (LM_RESP_NOISE_OFF + LM_KEY_LEN + LM_TAG_LEN + 2 * LM_MAC_LEN)
 #define LM_RESP_MAX	  1200
+#define LM_RESP_MACED	  (LM_RESP_NOISE_OFF + LM_KEY_LEN) /* header, SPI bases, e */
 /* --- cookie reply: header, receiver SPI base, nonce, {cookie} --- */
 #define LM_COOKIE_NONCE_OFF 12
 #define LM_COOKIE_NONCE_LEN 24

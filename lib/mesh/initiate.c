@@ -38,8 +38,7 @@ static bool make_message(struct lm_mesh *m, struct session *s)
 	if (rc != 0)
 		return false;
 	lm_mac1_key(s->peer->x_public, mac1_key);
-	lm_mac1(mac1_key, in->msg, LM_INIT_LEN - 2 * LM_MAC_LEN,
-		in->msg + LM_INIT_LEN - 2 * LM_MAC_LEN);
+	lm_mac1(mac1_key, in->msg, LM_INIT_MACED, in->msg + LM_INIT_LEN - 2 * LM_MAC_LEN);
 	return true;
 }
 
@@ -52,7 +51,7 @@ static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_p
 		return false;
 	memset(mac2, 0, LM_MAC_LEN);
 	if (c->has_cookie && lm_m_since(m, c->cookie_at) < LM_COOKIE_LIFE)
-		lm_mac2(c->cookie, s->init->msg, LM_INIT_LEN - 2 * LM_MAC_LEN, mac2);
+		lm_mac2(c->cookie, s->init->msg, LM_INIT_MACED, mac2);
 	return lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
 }
 
@@ -269,7 +268,7 @@ void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		m->count.malformed++;
 		return;
 	}
-	if (!lm_mac1_ok(m->mac1_key, data, len - 2 * LM_MAC_LEN)) {
+	if (!lm_mac1_ok(m->mac1_key, data, LM_RESP_MACED, r.mac1)) {
 		m->count.mac1_bad++;
 		return;
 	}

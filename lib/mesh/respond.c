@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#define MAC1_OFF (LM_INIT_LEN - 2 * LM_MAC_LEN)
-
 static void send_cookie(struct lm_mesh *m, const struct lm_path *to, const struct lm_msg_init *in)
 {
 	uint8_t msg[LM_COOKIE_REPLY_LEN], fresh[32], cookie[LM_COOKIE_LEN];
@@ -37,12 +35,12 @@ static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		m->count.malformed++;
 		return false;
 	}
-	if (!lm_mac1_ok(m->mac1_key, data, MAC1_OFF)) {
+	if (!lm_mac1_ok(m->mac1_key, data, LM_INIT_MACED, in->mac1)) {
 		m->count.mac1_bad++;
 		return false;
 	}
 	load = lm_rate_count(&m->rate, m->now.mono);
-	if (lm_mac2_ok(&m->jar, &from->remote, data, MAC1_OFF)) {
+	if (lm_mac2_ok(&m->jar, &from->remote, data, LM_INIT_MACED, in->mac2)) {
 		if (lm_ratelimit_take(m->proven, m->now.mono, &from->remote.ip))
 			return true;
 		m->count.rate_limited++;
@@ -135,7 +133,7 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 		return false;
 	mac1_off = LM_RESP_NOISE_OFF + LM_NOISE_MSG2_OVERHEAD + (size_t)n;
 	lm_mac1_key(s->peer->x_public, mac1_key);
-	lm_mac1(mac1_key, msg, mac1_off, msg + mac1_off);
+	lm_mac1(mac1_key, msg, LM_RESP_MACED, msg + mac1_off);
 	memset(msg + mac1_off + LM_MAC_LEN, 0, LM_MAC_LEN);
 	if (lm_noise_split(noise, &keys) != 0)
 		return false;

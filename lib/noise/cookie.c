@@ -42,16 +42,16 @@ void lm_cookie_make(const struct lm_cookie_jar *jar, const struct lm_endpoint *f
 }
 
 bool lm_mac2_ok(const struct lm_cookie_jar *jar, const struct lm_endpoint *from, const uint8_t *msg,
-		size_t mac1_off)
+		size_t covered, const uint8_t mac[16])
 {
 	for (unsigned i = 0; i < LM_ARRAY_SIZE(jar->secret); i++) {
-		uint8_t cookie[16], mac[MAC_LEN];
+		uint8_t cookie[16], want[MAC_LEN];
 
 		if (!jar->has[i])
 			continue;
 		cookie_of(jar->secret[i], from, cookie);
-		lm_mac2(cookie, msg, mac1_off, mac);
-		if (crypto_verify_16(mac, msg + mac1_off + MAC_LEN) == 0)
+		lm_mac2(cookie, msg, covered, want);
+		if (crypto_verify_16(want, mac) == 0)
 			return true;
 	}
 	return false;

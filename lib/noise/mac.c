@@ -21,20 +21,21 @@ void lm_cookie_key(const uint8_t receiver_x_public[32], uint8_t out[32])
 	labelled_key("lanemesh cookie", receiver_x_public, out);
 }
 
-void lm_mac1(const uint8_t mac1_key[32], const uint8_t *msg, size_t mac1_off, uint8_t out[16])
+void lm_mac1(const uint8_t mac1_key[32], const uint8_t *msg, size_t covered, uint8_t out[16])
 {
-	lm_blake2b(out, MAC_LEN, mac1_key, 32, msg, mac1_off, NULL, 0);
+	lm_blake2b(out, MAC_LEN, mac1_key, 32, msg, covered, NULL, 0);
 }
 
-bool lm_mac1_ok(const uint8_t mac1_key[32], const uint8_t *msg, size_t mac1_off)
+bool lm_mac1_ok(const uint8_t mac1_key[32], const uint8_t *msg, size_t covered,
+		const uint8_t mac[16])
 {
-	uint8_t mac[MAC_LEN];
+	uint8_t want[MAC_LEN];
 
-	lm_mac1(mac1_key, msg, mac1_off, mac);
-	return crypto_verify_16(mac, msg + mac1_off) == 0;
+	lm_mac1(mac1_key, msg, covered, want);
+	return crypto_verify_16(want, mac) == 0;
 }
 
-void lm_mac2(const uint8_t cookie[16], const uint8_t *msg, size_t mac1_off, uint8_t out[16])
+void lm_mac2(const uint8_t cookie[16], const uint8_t *msg, size_t covered, uint8_t out[16])
 {
-	lm_blake2b(out, MAC_LEN, cookie, 16, msg, mac1_off + MAC_LEN, NULL, 0);
+	lm_blake2b(out, MAC_LEN, cookie, 16, msg, covered, NULL, 0);
 }

@@ -153,8 +153,9 @@ class Node(asyncio.DatagramProtocol):
         return self.member(cert), lanes
 
     def macs(self, message, key, cookie=None):
-        message += blake(128, message, blake(256, b"lanemesh mac1" + x_public(key)))
-        return message + (blake(128, message, cookie) if cookie else bytes(16))
+        covered = message[:92] if message[4] == 1 else message[:48]
+        message += blake(128, covered, blake(256, b"lanemesh mac1" + x_public(key)))
+        return message + (blake(128, covered, cookie) if cookie else bytes(16))
 
     def check_mac1(self, data):
         check(data[:-16] == self.macs(data[:-32], self.key)[:-16], "mac1")
@@ -182,7 +183,7 @@ class Node(asyncio.DatagramProtocol):
         check(len(data) == 1200, "message 1: length")
         self.check_mac1(data)
         cookie = blake(128, put_endpoint(addr), self.secret)
-        if self.o.cookies and data[-16:] != blake(128, data[:-16], cookie):
+        if self.o.cookies and data[-16:] != blake(128, data[:92], cookie):
             random24 = os.urandom(24)
             aead, short = xaead(blake(256, b"lanemesh cookie" + public(self.x)), random24)
             reply = put(3 << 24, 8) + put(base, 4) + random24

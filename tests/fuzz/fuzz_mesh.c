@@ -81,7 +81,8 @@ static void mutate(struct run *r, struct datagram *d, unsigned where, uint8_t xo
 	if (!fix || n == NULL || d->len < LM_RESP_MIN)
 		return;
 	lm_mac1_key(n->id->x_public, key);
-	lm_mac1(key, d->data, d->len - 2 * LM_MAC_LEN, d->data + d->len - 2 * LM_MAC_LEN);
+	lm_mac1(key, d->data, d->data[4] == LM_MSG_INIT ? LM_INIT_MACED : LM_RESP_MACED,
+		d->data + d->len - 2 * LM_MAC_LEN);
 }
 
 static void tick_all(struct run *r)

@@ -35,7 +35,8 @@ static void macs(const uint8_t *msg, size_t len)
 	if (len < 32)
 		return;
 	lm_cookie_jar_turn(&jar, 0, secret);
-	if (lm_mac1_ok(secret, msg, len - 32) || lm_mac2_ok(&jar, &from, msg, len - 32))
+	if (lm_mac1_ok(secret, msg, len - 32, msg + len - 32) ||
+	    lm_mac2_ok(&jar, &from, msg, len - 32, msg + len - 16))
 		abort();
 }
 

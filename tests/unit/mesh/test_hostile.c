@@ -13,12 +13,12 @@ static struct lm_endpoint stranger(unsigned i)
 				    4500};
 }
 
-static void refresh_mac1(const struct node *to, uint8_t *msg, size_t mac1_off)
+static void refresh_mac1(const struct node *to, uint8_t *msg, size_t covered, size_t mac1_off)
 {
 	uint8_t key[32];
 
 	lm_mac1_key(to->id->x_public, key);
-	lm_mac1(key, msg, mac1_off, msg + mac1_off);
+	lm_mac1(key, msg, covered, msg + mac1_off);
 }
 
 /* Starts both and catches the first message of the type; the network then loses all else. */
@@ -65,7 +65,7 @@ static void test_init_mutated(void **state)
 		m.data[i] ^= (uint8_t)(1u << (i % 8));
 		give(&p, p.b, &from, &m);
 		if (i < MAC1_OFF) {
-			refresh_mac1(p.b, m.data, MAC1_OFF);
+			refresh_mac1(p.b, m.data, LM_INIT_MACED, MAC1_OFF);
 			give(&p, p.b, &from, &m);
 		}
 	}
@@ -79,7 +79,9 @@ static void test_init_mutated(void **state)
 	assert_int_equal(p.b->sent, sent);
 	assert_null(node_peer_of(p.b, p.a));
 	assert_true(counters(p.b)->handshake_bad >= LM_INIT_NOISE_LEN);
-	assert_true(counters(p.b)->mac1_bad > 1000);
+	/* each byte under mac1 but the header's and the SPI's last, which make no message at all;
+	 * and mac1 itself */
+	assert_int_equal(counters(p.b)->mac1_bad, LM_INIT_MACED - LM_HDR_LEN - 1 + LM_MAC_LEN);
 	/* the true one is answered, once */
 	give(&p, p.b, &d.from, &d);
 	assert_int_equal(p.b->sent, sent + 1);
@@ -98,18 +100,21 @@ static void test_resp_mutated(void **state)
 	(void)state;
 	pair_begin(&p, 2);
 	d = catch_one(&p, LM_MSG_RESP);
-	for (unsigned i = 0; i < d.len - LM_MAC_LEN; i++) {
+	for (size_t i = 0; i < LM_RESP_MACED + LM_MAC_LEN; i++) {
+		size_t mac1 = d.len - 2 * LM_MAC_LEN;
+
 		m = d;
-		m.data[i] ^= 0x10;
+		m.data[i < LM_RESP_MACED ? i : mac1 + i - LM_RESP_MACED] ^= 0x10;
 		give(&p, p.a, &d.from, &m);
 	}
 	for (unsigned i = 0; i < 7; i++) {
 		m = d;
 		m.data[LM_RESP_NOISE_OFF + 40 * i] ^= 1;
-		refresh_mac1(p.a, m.data, m.len - 2 * LM_MAC_LEN);
+		refresh_mac1(p.a, m.data, LM_RESP_MACED, m.len - 2 * LM_MAC_LEN);
 		give(&p, p.a, &d.from, &m);
 	}
 	assert_int_equal(counters(p.a)->handshake_bad, 7);
+	assert_int_equal(counters(p.a)->mac1_bad, LM_RESP_MACED - LM_HDR_LEN - 2 + LM_MAC_LEN);
 	/* not from where we asked */
 	give(&p, p.a, &elsewhere, &d);
 	assert_int_equal(p.a->sas_added, 0);
@@ -322,7 +327,7 @@ static void test_flood(void **state)
 
 		world_random_bytes(&p.w, d.data, d.len);
 		lm_msg_init_header(d.data, LM_SPI_MIN | i << 6);
-		refresh_mac1(p.b, d.data, MAC1_OFF);
+		refresh_mac1(p.b, d.data, LM_INIT_MACED, MAC1_OFF);
 		world_inject(&p.w, &from, &p.b->wan[0], d.data, d.len, 0);
 		world_pass(&p.w, LM_MSEC / 2);
 		if (i == 4000)
@@ -352,7 +357,7 @@ static void test_one_source(void **state)
 
 		world_random_bytes(&p.w, d.data, d.len);
 		lm_msg_init_header(d.data, LM_SPI_MIN | i << 6);
-		refresh_mac1(p.b, d.data, MAC1_OFF);
+		refresh_mac1(p.b, d.data, LM_INIT_MACED, MAC1_OFF);
 		world_inject(&p.w, &from, &p.b->wan[0], d.data, d.len, 0);
 		world_pass(&p.w, 5 * LM_MSEC);
 	}
@@ -376,7 +381,7 @@ static void test_impersonated(void **state)
 
 		world_random_bytes(&p.w, d.data, d.len);
 		lm_msg_init_header(d.data, LM_SPI_MIN | i << 6);
-		refresh_mac1(p.b, d.data, MAC1_OFF);
+		refresh_mac1(p.b, d.data, LM_INIT_MACED, MAC1_OFF);
 		world_inject(&p.w, &p.a->wan[0], &p.b->wan[0], d.data, d.len, 0);
 		world_pass(&p.w, LM_MSEC / 2);
 		if (i == 3000)

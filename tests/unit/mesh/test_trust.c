@@ -25,7 +25,7 @@ static struct datagram craft(struct pair *p, const struct lm_identity *id, const
 	assert_int_equal(lm_noise_write(&ns, payload, sizeof(payload), d.data + LM_INIT_NOISE_OFF),
 			 0);
 	lm_mac1_key(p->b->id->x_public, key);
-	lm_mac1(key, d.data, LM_INIT_LEN - 32, d.data + LM_INIT_LEN - 32);
+	lm_mac1(key, d.data, LM_INIT_MACED, d.data + LM_INIT_LEN - 32);
 	return d;
 }
 

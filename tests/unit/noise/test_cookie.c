@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define OFF 100 /* where mac1 stands */
+#define OFF 100 /* what the macs cover, and where mac1 stands */
 
 static struct lm_endpoint endpoint(const char *text)
 {
@@ -41,7 +41,7 @@ static void test_labels(void **state)
 	crypto_generichash(mac, 16, msg, OFF, want, 32);
 	lm_mac1(want, msg, OFF, got);
 	assert_memory_equal(got, mac, 16);
-	crypto_generichash(mac, 16, msg, OFF + 16, pub, 16);
+	crypto_generichash(mac, 16, msg, OFF, pub, 16);
 	lm_mac2(pub, msg, OFF, got);
 	assert_memory_equal(got, mac, 16);
 }
@@ -52,16 +52,16 @@ static void test_mac1(void **state)
 
 	(void)state;
 	lm_mac1(key, msg, OFF, msg + OFF);
-	assert_true(lm_mac1_ok(key, msg, OFF));
-	assert_false(lm_mac1_ok(other, msg, OFF));
+	assert_true(lm_mac1_ok(key, msg, OFF, msg + OFF));
+	assert_false(lm_mac1_ok(other, msg, OFF, msg + OFF));
 	for (size_t i = 0; i < OFF + 16; i++) {
 		msg[i] ^= 0x80;
-		assert_false(lm_mac1_ok(key, msg, OFF));
+		assert_false(lm_mac1_ok(key, msg, OFF, msg + OFF));
 		msg[i] ^= 0x80;
 	}
 	/* mac2 is not under mac1. */
 	msg[OFF + 16] ^= 1;
-	assert_true(lm_mac1_ok(key, msg, OFF));
+	assert_true(lm_mac1_ok(key, msg, OFF, msg + OFF));
 }
 
 /* What a sender does with a cookie that it got from the jar. */
@@ -83,22 +83,22 @@ static void test_mac2(void **state)
 
 	(void)state;
 	/* An empty jar accepts nothing. */
-	assert_false(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_false(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	lm_cookie_jar_turn(&jar, 0, fresh);
-	assert_false(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_false(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	put_mac2(&jar, &a, msg);
-	assert_true(lm_mac2_ok(&jar, &a, msg, OFF));
-	assert_false(lm_mac2_ok(&jar, &b, msg, OFF));
-	assert_false(lm_mac2_ok(&jar, &c, msg, OFF));
-	assert_false(lm_mac2_ok(&jar, &d, msg, OFF));
-	for (size_t i = 0; i < OFF + 32; i++) {
+	assert_true(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
+	assert_false(lm_mac2_ok(&jar, &b, msg, OFF, msg + OFF + 16));
+	assert_false(lm_mac2_ok(&jar, &c, msg, OFF, msg + OFF + 16));
+	assert_false(lm_mac2_ok(&jar, &d, msg, OFF, msg + OFF + 16));
+	for (size_t i = 0; i < OFF + 32; i = i + 1 == OFF ? OFF + 16 : i + 1) {
 		msg[i] ^= 4;
-		assert_false(lm_mac2_ok(&jar, &a, msg, OFF));
+		assert_false(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 		msg[i] ^= 4;
 	}
 	put_mac2(&jar, &d, msg);
-	assert_true(lm_mac2_ok(&jar, &d, msg, OFF));
-	assert_false(lm_mac2_ok(&jar, &e, msg, OFF));
+	assert_true(lm_mac2_ok(&jar, &d, msg, OFF, msg + OFF + 16));
+	assert_false(lm_mac2_ok(&jar, &e, msg, OFF, msg + OFF + 16));
 }
 
 static void test_expiry(void **state)
@@ -114,20 +114,20 @@ static void test_expiry(void **state)
 	/* Not due: fresh bytes are not used. */
 	lm_cookie_jar_turn(&jar, t0 + LM_COOKIE_LIFE - 1, s2);
 	assert_memory_equal(jar.secret[0], s1, 32);
-	assert_true(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_true(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	/* Due: the old one is still good, new ones come from the new secret. */
 	lm_cookie_jar_turn(&jar, t0 + LM_COOKIE_LIFE, s2);
 	assert_memory_equal(jar.secret[0], s2, 32);
-	assert_true(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_true(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	lm_cookie_jar_turn(&jar, t0 + 2 * LM_COOKIE_LIFE - 1, s3);
-	assert_true(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_true(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	lm_cookie_jar_turn(&jar, t0 + 2 * LM_COOKIE_LIFE, s3);
-	assert_false(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_false(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	put_mac2(&jar, &a, msg);
-	assert_true(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_true(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	/* After a long silence the last secret does not come back as the one before. */
 	lm_cookie_jar_turn(&jar, t0 + 10 * LM_COOKIE_LIFE, s1);
-	assert_false(lm_mac2_ok(&jar, &a, msg, OFF));
+	assert_false(lm_mac2_ok(&jar, &a, msg, OFF, msg + OFF + 16));
 	assert_false(jar.has[1]);
 }
 

@@ -171,12 +171,12 @@ static void noise_init(struct lm_noise *ns, bool initiator, const struct node *s
 		      initiator ? to->x_public : NULL, key, prologue, lm_w_len(&w));
 }
 
-static void macs(uint8_t *msg, size_t len, const struct lm_identity *receiver)
+static void macs(uint8_t *msg, size_t len, size_t covered, const struct lm_identity *receiver)
 {
 	uint8_t key[32];
 
 	lm_mac1_key(receiver->x_public, key);
-	lm_mac1(key, msg, len - 32, msg + len - 32);
+	lm_mac1(key, msg, covered, msg + len - 32);
 	memset(msg + len - 16, 0, 16);
 }
 
@@ -202,7 +202,7 @@ static void handshake(struct example *x)
 	lm_msg_init_header(x->init, SPI_A);
 	assert_int_equal(lm_noise_write(&na, payload, sizeof(payload), x->init + LM_INIT_NOISE_OFF),
 			 0);
-	macs(x->init, LM_INIT_LEN, x->b.id);
+	macs(x->init, LM_INIT_LEN, LM_INIT_MACED, x->b.id);
 	lm_mac1_key(x->b.id->x_public, key);
 	bytes(x, "Key of mac1 towards B", key, 32);
 	bytes(x, "Message 1, A to B", x->init, LM_INIT_LEN);
@@ -216,7 +216,7 @@ static void handshake(struct example *x)
 	lm_msg_resp_header(resp, SPI_B, SPI_A);
 	assert_int_equal(lm_noise_write(&nb, payload, (size_t)n, resp + LM_RESP_NOISE_OFF), 0);
 	len = LM_RESP_NOISE_OFF + LM_NOISE_MSG2_OVERHEAD + (size_t)n + 2 * LM_MAC_LEN;
-	macs(resp, len, x->a.id);
+	macs(resp, len, LM_RESP_MACED, x->a.id);
 	bytes(x, "Message 2, B to A", resp, len);
 	assert_int_equal(lm_noise_read(&na, resp + LM_RESP_NOISE_OFF, len - 48, payload), 0);
 
@@ -244,7 +244,7 @@ static void cookie(struct example *x)
 	lm_cookie_seal(key, nonce, x->init + LM_INIT_LEN - 32, value, nonce + LM_COOKIE_NONCE_LEN);
 	bytes(x, "Key of cookie replies from B", key, 32);
 	bytes(x, "Cookie reply, B to A", msg, sizeof(msg));
-	lm_mac2(value, x->init, LM_INIT_LEN - 32, mac2);
+	lm_mac2(value, x->init, LM_INIT_MACED, mac2);
 	bytes(x, "mac2 of message 1 under that cookie", mac2, 16);
 }
 
