@@ -82,8 +82,8 @@ struct lm_port_config {
 /*
  * Finds or hot-plugs the device, configures min(workers, what it has) queue pairs with RSS over IP
  * and UDP where offered, sets MTU and MAC, accepts all multicast (OSPF, neighbour discovery for the
- * twin), and starts it. net_af_packet gets qpairs=, and for jumbo frames framesz= and blocksz=,
- * unless the devargs say them. 0 or -errno with err naming the port and the cure.
+ * twin), and starts it. net_af_packet gets qpairs= and framecnt=, and for jumbo frames framesz= and
+ * blocksz=, unless the devargs say them. 0 or -errno with err naming the port and the cure.
  */
 int lm_port_open(const struct lm_port_config *cfg, struct lm_port **out,
 		 struct lm_error *err) LM_MUST_CHECK;

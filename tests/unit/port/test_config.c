@@ -52,10 +52,13 @@ static void completed(void **state)
 		uint16_t mtu;
 		const char *out;
 	} cases[] = {
-	    {"net_af_packet0,iface=a", 1, 1500, "net_af_packet0,iface=a"},
-	    {"net_af_packet0,iface=a", 2, 1500, "net_af_packet0,iface=a,qpairs=2"},
+	    {"net_af_packet0,iface=a", 2, 1500, "net_af_packet0,iface=a,qpairs=2,framecnt=1024"},
+	    {"net_af_packet0,iface=a", 1, 1500, "net_af_packet0,iface=a,framecnt=2048"},
+	    {"net_af_packet0,iface=a,framecnt=256", 1, 1500, "net_af_packet0,iface=a,framecnt=256"},
+	    {"net_af_packet0,iface=a,qpairs=4", 1, 1500, "net_af_packet0,iface=a,qpairs=4"},
 	    {"net_af_packet0,iface=a", 64, 1500, "net_af_packet0,iface=a,qpairs=16"},
-	    {"net_af_packet0,iface=a,qpairs=1", 4, 1500, "net_af_packet0,iface=a,qpairs=1"},
+	    {"net_af_packet0,iface=a,qpairs=1", 4, 1500,
+	     "net_af_packet0,iface=a,qpairs=1,framecnt=2048"},
 	    {"net_af_packet0,iface=a", 1, 9000,
 	     "net_af_packet0,iface=a,framesz=12288,blocksz=12288"},
 	    {"vdev:net_af_packet0,iface=a,framesz=4096,blocksz=65536", 2, 3000,
