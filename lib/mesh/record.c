@@ -235,6 +235,16 @@ static lm_time first_delay(struct lm_mesh *m)
 	return lm_m_jitter(m, (lm_time)m->n_peers * 2 * LM_MSEC);
 }
 
+/* Each half may be good and their union still be nonsense. */
+static bool of_another(const uint8_t *ann, size_t len, const uint8_t node[32])
+{
+	struct lm_announcement a;
+	size_t body_len;
+
+	return len > 0 && lm_announcement_decode(ann, len, &a, &body_len) == 0 &&
+	       memcmp(a.node, node, LM_KEY_LEN) != 0;
+}
+
 enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8_t *cert,
 			       size_t cert_len, const uint8_t *ann, size_t ann_len)
 {
@@ -246,13 +256,21 @@ enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8
 
 	lm_m_enter(m, now);
 	v = lm_m_cert_judge(m, cert, cert_len, &c, &p);
+	if (v == LM_TRUSTED && of_another(ann, ann_len, c.c.node)) {
+		m->count.records_refused[LM_WRONG_NODE]++;
+		lm_m_refusal(m, "record of %s refused: the announcement is another node's",
+			     lm_m_label(&c.c, label));
+		return LM_WRONG_NODE;
+	}
 	if (v != LM_TRUSTED) {
 		m->count.records_refused[v]++;
 		lm_m_refusal(m, "record of %s refused: %s", lm_m_label(&c.c, label),
 			     lm_verdict_text(v));
-	} else if (memcmp(c.c.node, m->cert.node, LM_KEY_LEN) == 0) {
-		return ann_len > 0 ? lm_m_announcement(m, ann, ann_len, NULL) : LM_TRUSTED;
 	}
+	/* Also when it has run out: we are no peer of ours. */
+	if (memcmp(c.c.node, m->cert.node, LM_KEY_LEN) == 0)
+		return v == LM_TRUSTED && ann_len > 0 ? lm_m_announcement(m, ann, ann_len, NULL)
+						      : v;
 	fresh = p == NULL;
 	if (fresh)
 		p = add_listed(m, &c, v);

@@ -183,6 +183,52 @@ void coordinator_start(struct coordinator *c)
 	coordinator_sync(c);
 }
 
+void coordinator_honest(struct coordinator *c)
+{
+	if (c->lies == LIE_NONE)
+		return;
+	c->lies = LIE_NONE;
+	if (c->server == NULL)
+		return;
+	/* Those whom it told nothing do not know that they miss something. */
+	coordinator_stop(c);
+	world_random_bytes(&c->sim->w, c->epoch, sizeof(c->epoch));
+	coordinator_start(c);
+}
+
+bool coordinator_lie(struct coordinator *c, uint8_t *cert, size_t *cert_len, uint8_t *ann,
+		     size_t *ann_len)
+{
+	struct world *w = &c->sim->w;
+
+	switch (c->lies) {
+	case LIE_WITHHOLD:
+		return false;
+	case LIE_OLD:
+		memcpy(cert, c->old_cert, c->old_cert_len);
+		*cert_len = c->old_cert_len;
+		memcpy(ann, c->old_ann, c->old_ann_len);
+		*ann_len = c->old_ann_len;
+		return c->old_cert_len > 0;
+	case LIE_MIXED:
+		memcpy(ann, c->old_ann, c->old_ann_len);
+		*ann_len = c->old_ann_len;
+		return true;
+	case LIE_DAMAGED:
+		cert[world_random(w, (uint32_t)*cert_len)] ^= 1;
+		return true;
+	default:
+		break;
+	}
+	if (world_random(w, 4) == 0) {
+		memcpy(c->old_cert, cert, *cert_len);
+		c->old_cert_len = *cert_len;
+		memcpy(c->old_ann, ann, *ann_len);
+		c->old_ann_len = *ann_len;
+	}
+	return true;
+}
+
 void coordinator_stop(struct coordinator *c)
 {
 	c->killed = true;

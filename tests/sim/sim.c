@@ -11,6 +11,8 @@
 
 /* ---------------------------------------------------- link's operations -- */
 
+static const struct lm_coord_client_ops client_ops;
+
 static void op_connect(void *user)
 {
 	link_open(user);
@@ -42,16 +44,36 @@ static void op_random(void *user, void *out, size_t len)
 	world_random_bytes(&((struct link *)user)->site->sim->w, out, len);
 }
 
-static void op_record(void *user, const uint8_t *cert, size_t cert_len, const uint8_t *ann,
-		      size_t ann_len)
+static void take(struct link *l, const uint8_t *cert, size_t cert_len, const uint8_t *ann,
+		 size_t ann_len)
 {
-	struct link *l = user;
 	struct site *t = l->site;
 
 	if (lm_mesh_record(t->node->mesh, world_now(&t->sim->w, t->node), cert, cert_len, ann,
 			   ann_len) == LM_TRUSTED &&
 	    lm_directory_put(t->directory, l->source, cert, cert_len, ann, ann_len) != 0)
 		world_fail(&t->sim->w, "the directory did not take a good record");
+}
+
+static void op_record(void *user, const uint8_t *cert, size_t cert_len, const uint8_t *ann,
+		      size_t ann_len)
+{
+	struct link *l = user;
+	struct coordinator *c = &l->site->sim->coords[l->coord];
+	uint8_t said_cert[LM_CERT_MAX], said_ann[LM_ANNOUNCE_MAX];
+
+	world_must(&l->site->sim->w, cert_len <= sizeof(said_cert) && ann_len <= sizeof(said_ann));
+	memcpy(said_cert, cert, cert_len);
+	memcpy(said_ann, ann, ann_len);
+	if (c->lies == LIE_GONE) {
+		struct lm_cert body;
+		size_t body_len;
+
+		if (lm_cert_decode(cert, cert_len, &body, &body_len) == 0)
+			client_ops.removed(user, body.node);
+	} else if (coordinator_lie(c, said_cert, &cert_len, said_ann, &ann_len)) {
+		take(l, said_cert, cert_len, said_ann, ann_len);
+	}
 }
 
 static void op_removed(void *user, const uint8_t node[LM_KEY_LEN])
@@ -199,6 +221,13 @@ static void save(struct site *t)
 	if (lm_directory_encode(t->directory, &t->disk, &t->disk_len) != 0)
 		world_fail(&t->sim->w, "the directory cannot be saved");
 	t->saved_version = lm_directory_version(t->directory);
+}
+
+void site_offline(struct site *t, bool offline)
+{
+	t->node->silent = offline;
+	for (unsigned i = 0; offline && i < SIM_COORDS; i++)
+		link_hang(&t->links[i]);
 }
 
 void site_stop(struct site *t, bool polite)

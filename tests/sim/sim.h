@@ -23,6 +23,7 @@ struct link {
 	struct lm_coord_client *client;
 	struct lm_coord_conn *conn; /* the coordinator's end */
 	uint32_t life;		    /* chunks of an earlier connection are thrown away */
+	bool hangs;
 	struct actor tick;
 	int source;
 };
@@ -47,6 +48,10 @@ struct stored {
 	size_t cert_len, ann_len;
 };
 
+/* What a coordinator may do that nobody can forbid: withhold, repeat what is old, mix up, say that
+ * nodes have left. It lies where its messages reach a node. */
+enum lie { LIE_NONE, LIE_WITHHOLD, LIE_OLD, LIE_MIXED, LIE_DAMAGED, LIE_GONE, LIE_KINDS };
+
 struct coordinator {
 	struct sim *sim;
 	unsigned number;
@@ -59,6 +64,9 @@ struct coordinator {
 	uint64_t revision;
 	bool killed; /* while it goes: nothing more leaves it */
 	struct actor tick;
+	enum lie lies;
+	uint8_t old_cert[LM_CERT_MAX], old_ann[LM_ANNOUNCE_MAX]; /* of some record */
+	size_t old_cert_len, old_ann_len;
 };
 
 struct chunk {
@@ -82,23 +90,35 @@ struct sim {
 	bool verbose;
 };
 
+/* day.c */
+void day_run(uint64_t seed, unsigned n_sites, unsigned long rekeys_wanted, bool verbose);
+
 /* sim.c */
 void sim_init(struct sim *s, uint64_t seed, unsigned n_sites);
 void sim_free(struct sim *s);
 void site_start(struct site *t);
 void site_stop(struct site *t, bool polite);
+/* It gets and sends nothing, and its connections hang. */
+void site_offline(struct site *t, bool offline);
 /* After any call on the client: when it is due may have changed. */
 void link_sync(struct link *l);
 /* tcp.c */
 void tcp_init(struct sim *s);
 void link_open(struct link *l);
 void link_close(struct link *l);
+/* Nothing of it arrives any more, and neither side knows. */
+void link_hang(struct link *l);
 void tcp_send(struct link *l, bool to_server, int kind, const uint8_t *data, size_t len);
 /* coordinator.c */
 void coordinator_init(struct coordinator *c, struct sim *s, unsigned number);
 void coordinator_start(struct coordinator *c);
 /* After any call on the server. */
 void coordinator_sync(struct coordinator *c);
+/* It has lied, and from now on it does not: who was lied to connects again. */
+void coordinator_honest(struct coordinator *c);
+/* What it says of a record instead; false: nothing. buffers: of the largest sizes. */
+bool coordinator_lie(struct coordinator *c, uint8_t *cert, size_t *cert_len, uint8_t *ann,
+		     size_t *ann_len);
 /* As kill -9: what was committed stays. */
 void coordinator_stop(struct coordinator *c);
 void coordinator_free(struct coordinator *c);

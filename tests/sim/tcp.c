@@ -10,8 +10,11 @@
 void tcp_send(struct link *l, bool to_server, int kind, const uint8_t *data, size_t len)
 {
 	struct sim *s = l->site->sim;
-	struct chunk *c = malloc(sizeof(*c) + len);
+	struct chunk *c;
 
+	if (l->hangs || l->site->node->silent)
+		return;
+	c = malloc(sizeof(*c) + len);
 	world_must(&s->w, c != NULL);
 	*c = (struct chunk){.at = s->w.now + TCP_DELAY,
 			    .link = l,
@@ -97,9 +100,16 @@ void tcp_init(struct sim *s)
 	s->tcp.run = run;
 }
 
-void link_open(struct link *l)
+void link_hang(struct link *l)
 {
 	l->life++;
+	l->hangs = true;
+}
+
+void link_open(struct link *l)
+{
+	link_close(l); /* the coordinator's end of one that hung */
+	l->hangs = false;
 	tcp_send(l, true, CHUNK_OPEN, NULL, 0);
 }
 

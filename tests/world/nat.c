@@ -286,7 +286,7 @@ static struct nat_kind sum(const struct nat *n, const struct nat *up_to)
 	return k;
 }
 
-static bool inside_of(const struct nat *n, const struct nat *outer)
+bool nat_encloses(const struct nat *outer, const struct nat *n)
 {
 	for (; n != NULL; n = n->parent)
 		if (n == outer)
@@ -299,7 +299,7 @@ bool nat_direct(const struct nat *a, const struct nat *b)
 	const struct nat *common = a, *up_to;
 	struct nat_kind ka, kb;
 
-	while (!inside_of(b, common))
+	while (!nat_encloses(common, b))
 		common = common->parent;
 	/* One of them is in the open between them: the other one's packets reach it. */
 	if (a == common || b == common)

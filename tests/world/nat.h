@@ -35,6 +35,7 @@ struct nat {
 	struct nat_session *sessions;
 	uint64_t dropped; /* what it let not in */
 	unsigned n_mappings, sweep_at;
+	uint8_t hosts; /* addresses given out inside */
 };
 
 struct nat *world_nat(struct world *w, const struct nat_kind *kind, struct nat *parent,
@@ -49,6 +50,8 @@ bool nat_out(struct world *w, struct nat *n, struct lm_endpoint *from,
 bool nat_in(struct world *w, struct nat *n, const struct lm_endpoint *from, struct lm_endpoint *to);
 /* The NAT with that address on its outside; NULL: none. */
 struct nat *nat_at(const struct world *w, const struct nat *domain, const struct lm_ip *ip);
+/* Is outer the NAT n, or one that n stands behind? The open (NULL) encloses all. */
+bool nat_encloses(const struct nat *outer, const struct nat *n);
 /* Can two nodes at these attachments reach each other without a relay, given that both know each
  * other's reflexive addresses and send to them at the same time? (RFC 5128 section 3.3) */
 bool nat_direct(const struct nat *a, const struct nat *b);

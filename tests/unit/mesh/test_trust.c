@@ -134,8 +134,27 @@ static void test_records(void **state)
 	/* b's certificate with a's announcement */
 	assert_int_equal(lm_mesh_record(p.a->mesh, world_now(&p.w, p.a), p.b->cert, p.b->cert_len,
 					p.a->ann, p.a->ann_len),
-			 LM_TRUSTED);
+			 LM_WRONG_NODE);
 	assert_true(world_until(&p.w, 5 * LM_SEC, pair_up_cond, &p));
+	world_free(&p.w);
+}
+
+/* A coordinator shows us our own record while our clock says that it has run out. */
+static void test_own_record(void **state)
+{
+	struct lm_peer_info info;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 20);
+	node_start(p.a);
+	p.a->skew = 60 * 86400;
+	assert_int_equal(lm_mesh_record(p.a->mesh, world_now(&p.w, p.a), p.a->cert, p.a->cert_len,
+					p.a->ann, p.a->ann_len),
+			 LM_EXPIRED);
+	p.a->skew = 0;
+	world_pass(&p.w, 60 * LM_SEC); /* judged again, it would be a peer */
+	assert_false(lm_mesh_peer(p.a->mesh, 0, &info));
 	world_free(&p.w);
 }
 
@@ -417,7 +436,7 @@ int main(void)
 	    cmocka_unit_test(test_responder), cmocka_unit_test(test_older),
 	    cmocka_unit_test(test_expiry),    cmocka_unit_test(test_revoked),
 	    cmocka_unit_test(test_clocks),    cmocka_unit_test(test_authorities),
-	    cmocka_unit_test(test_renewed),
+	    cmocka_unit_test(test_renewed),   cmocka_unit_test(test_own_record),
 	};
 
 	if (lm_crypto_init() != 0)
