@@ -229,12 +229,13 @@ uint64_t swarm_seed(uint64_t seed, bool verbose)
 		topology_print(s);
 	world_pass(w, 5 * LM_SEC);
 	trouble(s);
+	world_pass(w, 20 * LM_SEC); /* sessions that are dead are found out */
 	/* An address that never answered is called again after a minute (FAULTS row 14). */
 	if (!world_until(w, 90 * LM_SEC, all_up, s)) {
 		who_misses_whom(s);
 		world_fail(w, "not everybody found everybody in 90 s");
 	}
-	world_pass(w, 20 * LM_SEC); /* those that disagreed on what happened agree */
+	world_pass(w, 10 * LM_SEC); /* those that disagreed on what happened agree */
 	calm(s);
 	revoked_is_out(s);
 	trace = w->trace;
