@@ -182,6 +182,10 @@ struct lm_mesh_change {
  * coordinators before. 0 or -EINVAL, -ENOMEM with err, then nothing has changed. */
 int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_mesh_change *change,
 			struct lm_error *err) LM_MUST_CHECK;
+/* The prefixes to announce now, a part of those configured (some LANs are down); until the next
+ * lm_mesh_reconfigure. n = 0: none. 0 or -EINVAL with err, then nothing has changed. */
+int lm_mesh_prefixes(struct lm_mesh *m, struct lm_now now, const struct lm_prefix *prefixes,
+		     uint8_t n, struct lm_error *err) LM_MUST_CHECK;
 /* Starts a handshake with the peer at the next tick (e.g. an operator asks). -ENOENT for an unknown
  * number. */
 int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer);

@@ -160,18 +160,24 @@ static void on_link(void *user, unsigned ifindex, bool up, bool gone)
 {
 	struct lm_control *c = user;
 	struct lm_twin *t = lm_twin_by_ifindex(c, ifindex);
+	bool changed;
 
-	if (t == NULL)
+	if (t == NULL) { /* perhaps what is under a port */
+		lm_link_check(c);
 		return;
+	}
 	if (gone)
 		lm_log(&c->log, LM_LOG_ERROR,
 		       "%s: the interface was removed by somebody; restart this gateway", t->name);
 	/* The kernel drops IPv4 routes through a link that goes down without a word. */
 	if (t->up && !up)
 		c->redump = true;
+	changed = t->up != up;
 	t->up = up;
 	if (is_wan(c, t))
 		lm_underlay_changed(c, t->port);
+	else if (changed && t->has_link)
+		lm_link_announce(c);
 }
 
 /* ---------------------------------------------- reading it all again -- */
@@ -248,7 +254,7 @@ void lm_control_local(struct lm_control *c)
 	for (unsigned p = 0; p < c->cfg->n_ports; p++) {
 		const struct lm_config_port *pc = &c->cfg->ports[p];
 
-		if (pc->role != LM_PORT_ROLE_WAN)
+		if (pc->role != LM_PORT_ROLE_WAN || !c->twins[p].has_link)
 			continue;
 		for (unsigned i = 0; i < pc->n_public_endpoints && n < LM_ARRAY_SIZE(eps); i++)
 			eps[n++] = (struct lm_local_endpoint){.port = (uint16_t)p,
@@ -323,6 +329,7 @@ static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifadd
 	rc = lm_nl_link_set(c->nl, t->ifindex, false, t->mtu, mac);
 	if (rc == 0)
 		rc = lm_nl_link_set(c->nl, t->ifindex, true, 0, NULL);
+	t->up = rc == 0;
 	if (rc != 0)
 		return lm_error_set(err, -rc, "%s: cannot set MTU %u and bring it up: %s", t->name,
 				    t->mtu, strerror(-rc));

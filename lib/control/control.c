@@ -82,7 +82,7 @@ static void on_netlink(uv_poll_t *h, int status, int events)
 	(void)events;
 	lm_nl_read(c->nl);
 	lm_control_redump(c);
-	lm_control_local(c);
+	lm_link_check(c);
 	lm_control_rearm(c);
 }
 
@@ -408,10 +408,11 @@ static int start(struct lm_control *c, struct lm_error *err)
 		return rc;
 	if ((rc = start_handles(c, err)) != 0)
 		return rc;
+	lm_nl_read(c->nl); /* what the kernel says of our making the twins is no news */
 	rc = lm_control_dump(c);
 	if (rc != 0)
 		return lm_error_set(err, -rc, "cannot read the kernel's tables: %s", strerror(-rc));
-	lm_control_local(c);
+	lm_link_check(c);
 	if (lm_control_load_revocation(c, c->cfg->revocation_list, &why) != 0)
 		lm_log(&c->log, LM_LOG_WARN, "%s", why.text);
 	lm_control_watch_revocation(c);

@@ -37,7 +37,8 @@ struct lm_twin {
 	struct lm_mac mac;
 	uint16_t mtu;
 	uv_poll_t poll;
-	bool up;
+	bool up;       /* the interface, by its administrator */
+	bool has_link; /* the port */
 	uint8_t n_addrs;
 	struct lm_ifaddr addrs[LM_CONFIG_ADDRESSES_MAX * 2];
 	uint32_t addr_view[LM_CONFIG_ADDRESSES_MAX * 2]; /* in which each was seen last */
@@ -98,6 +99,9 @@ struct lm_control {
 	lm_time started;
 	int lock;	    /* keeps a second process off the same instance name */
 	int64_t wall_floor; /* never judge certificates by a clock that is behind this */
+
+	struct lm_prefix announced[LM_PREFIXES_MAX];
+	uint8_t n_announced;
 
 	struct lm_nl *nl;
 	struct lm_rib *rib;
@@ -202,6 +206,15 @@ void lm_kernel_route_sweep(struct lm_control *c);
 /* The MAC of a LAN neighbour changed: routes through it follow. */
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via);
 void lm_kernel_route_forget(struct lm_control *c);
+/* Does the kernel have a route through t to p, or to a part of it? */
+bool lm_kernel_route_overlaps(const struct lm_control *c, const struct lm_twin *t,
+			      const struct lm_prefix *p);
+
+/* link.c */
+/* Looks at every port's link. Cheap: every second, and when the kernel tells of a link. */
+void lm_link_check(struct lm_control *c);
+/* Announces the site's prefixes but for those whose LAN ports all are down. */
+void lm_link_announce(struct lm_control *c);
 
 /* underlay.c: ways to other gateways' outer addresses */
 void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,

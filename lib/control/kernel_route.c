@@ -235,6 +235,21 @@ void lm_kernel_route_sweep(struct lm_control *c)
 	remove_hops(c, k, NULL);
 }
 
+bool lm_kernel_route_overlaps(const struct lm_control *c, const struct lm_twin *t,
+			      const struct lm_prefix *p)
+{
+	for (const struct lm_kernel_route *k = c->kernel_routes; k != NULL; k = k->hh.next) {
+		/* A default route leads everywhere and says nothing. */
+		if (k->prefix.len == 0 ||
+		    (!lm_prefix_covers(&k->prefix, p) && !lm_prefix_covers(p, &k->prefix)))
+			continue;
+		for (const struct hop *h = k->hops; h != NULL; h = h->next)
+			if (h->twin == t)
+				return true;
+	}
+	return false;
+}
+
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via)
 {
 	struct lm_kernel_via *v;

@@ -183,6 +183,7 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 		lm_stun_start(c);
 	c->local_changed = true;
 	lm_control_local(c);
+	lm_link_announce(c);
 	lm_control_watch_revocation(c);
 	if (f.list != NULL)
 		lm_control_revocation(c, f.list, f.list_len, next->revocation_list);

@@ -382,10 +382,7 @@ static json_t *report_status(struct lm_control *c)
 	json_object_set_new(o, "name", json_string(own->name));
 	json_object_set_new(o, "node", hex(own->node, LM_KEY_LEN));
 	json_object_set_new(o, "overlay", overlays_of(own));
-	json_object_set_new(o, "prefixes",
-			    c->cfg->n_prefixes > 0
-				? prefixes_of(c->cfg->prefixes, c->cfg->n_prefixes)
-				: prefixes_of(own->prefixes, own->n_prefixes));
+	json_object_set_new(o, "prefixes", prefixes_of(c->announced, c->n_announced));
 	json_object_set_new(o, "expires", json_integer(own->not_after));
 	json_object_set_new(o, "uptime_s", ago(lm_control_now(c).mono, c->started));
 	json_object_set_new(o, "aead", json_string(lm_dp_aead(c->dp)));

@@ -45,6 +45,14 @@ int lm_twin_open(const char *name, bool tap, int *fd, unsigned *ifindex, struct 
 	return 0;
 }
 
+void lm_twin_carrier(int fd, bool up)
+{
+	int on = up;
+
+	/* Kernels before 5.0 cannot; then the interface just stays up. */
+	(void)ioctl(fd, TUNSETCARRIER, &on);
+}
+
 int lm_twin_sysctl(const char *family, const char *name, const char *key, const char *value)
 {
 	char path[160];

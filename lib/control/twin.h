@@ -11,6 +11,8 @@
 /* Creates the interface; *fd is non-blocking. 0 or -errno with err. */
 int lm_twin_open(const char *name, bool tap, int *fd, unsigned *ifindex,
 		 struct lm_error *err) LM_MUST_CHECK;
+/* What the kernel takes the interface's link to be. */
+void lm_twin_carrier(int fd, bool up);
 /* Writes a value to /proc/sys/net/<family>/conf/<name>/<key>; a missing key is no error. */
 int lm_twin_sysctl(const char *family, const char *name, const char *key, const char *value);
 

@@ -76,6 +76,31 @@ static int take_cert(struct lm_mesh *m, const struct lm_cert *fresh, const uint8
 	return 0;
 }
 
+static void announce(struct lm_mesh *m, const struct lm_prefix checked[LM_PREFIXES_MAX], bool all,
+		     uint8_t n)
+{
+	m->all_prefixes = all;
+	m->n_prefixes = all ? 0 : n;
+	memcpy(m->prefixes, checked, sizeof(m->prefixes));
+	if (m->has_ann)
+		lm_m_own_announcement(m, false);
+}
+
+int lm_mesh_prefixes(struct lm_mesh *m, struct lm_now now, const struct lm_prefix *prefixes,
+		     uint8_t n, struct lm_error *err)
+{
+	struct lm_prefix checked[LM_PREFIXES_MAX];
+	int rc;
+
+	lm_m_enter(m, now);
+	rc = lm_m_prefixes_check(&m->cert, prefixes, n, checked, err);
+	if (rc != 0)
+		return rc;
+	announce(m, checked, false, n);
+	lm_m_leave(m);
+	return 0;
+}
+
 int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_mesh_change *change,
 			struct lm_error *err)
 {
@@ -98,11 +123,7 @@ int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_me
 	if (rc != 0)
 		return rc;
 	m->authorities = *change->authorities;
-	m->all_prefixes = change->prefixes == NULL;
-	m->n_prefixes = m->all_prefixes ? 0 : change->n_prefixes;
-	memcpy(m->prefixes, checked, sizeof(checked));
-	if (m->has_ann)
-		lm_m_own_announcement(m, false);
+	announce(m, checked, change->prefixes == NULL, change->n_prefixes);
 	lm_m_peers_judge(m);
 	lm_m_leave(m);
 	return 0;
