@@ -13,7 +13,7 @@
 #include <lanemesh/wire.h>
 
 #define LM_ESP_BURST	 64    /* descriptors in one call at most */
-#define LM_ESP_INNER_MAX 65470 /* inner bytes that an outer IPv4 packet can hold */
+#define LM_ESP_INNER_MAX 65454 /* inner bytes that an outer IPv4 packet can hold, relayed too */
 
 /* Why a packet was not sealed or opened. Each has a drop counter of its own. */
 enum lm_esp_status {
@@ -40,20 +40,23 @@ enum lm_esp_status {
  * TOS/traffic class and checksums are patched. The UDP checksum is zero over IPv4
  * (RFC 3948 section 2.1) and computed over IPv6 (RFC 8200 section 8.1).
  */
-#define LM_OUTER_MAX (14 + 40 + 8)
+#define LM_OUTER_MAX (14 + 40 + 8 + LM_RELAY_HDR_LEN)
 struct lm_outer {
-	uint8_t hdr[64]; /* the bytes; first hdr_len count */
-	uint8_t hdr_len; /* 42 or 62 */
+	uint8_t hdr[80]; /* the bytes; first hdr_len count */
+	uint8_t hdr_len; /* 42 or 62; through a relay LM_RELAY_HDR_LEN more */
 	uint8_t ip_off;	 /* 14 */
 	bool ip6;
-	uint16_t port;	/* DPDK port index to send on; esp does not read it */
-	uint32_t csum0; /* what stays of a checksum, folded to 16 bits: IPv4: the header without
+	uint8_t relay_len; /* of the relay's header at the end of hdr: LM_RELAY_HDR_LEN or 0 */
+	uint16_t port;	   /* DPDK port index to send on; esp does not read it */
+	uint32_t csum0;	   /* what stays of a checksum, folded to 16 bits: IPv4: the header without
 			   length, id and TOS; IPv6: UDP ports and pseudo-header without length */
 };
 /* Builds one. src and dst must be of one family, ports not 0; df sets IPv4's DF. 0 or -EINVAL. */
 int lm_outer_build(struct lm_outer *o, const struct lm_mac *src_mac, const struct lm_mac *dst_mac,
 		   const struct lm_endpoint *src, const struct lm_endpoint *dst,
 		   bool df) LM_MUST_CHECK;
+/* Puts a relay's header behind UDP's of one that was just built; id is not 0. */
+void lm_outer_relay(struct lm_outer *o, uint64_t id);
 
 /* Outbound SA of one lane. One cache line; written by its worker alone after init. */
 struct lm_sa_out {

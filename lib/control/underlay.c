@@ -70,6 +70,8 @@ static int outer_to(struct lm_control *c, const struct lm_path *path, const stru
 	struct lm_twin *t = &c->twins[path->port];
 	int rc = lm_outer_build(out, &t->mac, dst_mac, src, &path->remote, true);
 
+	if (rc == 0 && path->relay != 0)
+		lm_outer_relay(out, path->relay);
 	out->port = path->port;
 	return rc;
 }
@@ -78,8 +80,9 @@ static int outer_to(struct lm_control *c, const struct lm_path *path, const stru
 static void finish(uint8_t *frame, const struct lm_outer *o, const struct lm_path *path,
 		   const struct lm_endpoint *src, size_t len)
 {
-	struct lm_udp_hdr *udp = (struct lm_udp_hdr *)(frame + o->hdr_len - sizeof(*udp));
-	uint16_t udp_len = (uint16_t)(sizeof(*udp) + len);
+	struct lm_udp_hdr *udp =
+	    (struct lm_udp_hdr *)(frame + o->hdr_len - o->relay_len - sizeof(*udp));
+	uint16_t udp_len = (uint16_t)(sizeof(*udp) + o->relay_len + len);
 
 	udp->len = htons(udp_len);
 	udp->csum = 0;
@@ -117,6 +120,15 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 	lm_neigh_send(c, &c->twins[path->port], &hop, frame, o.hdr_len + len);
 }
 
+/* The largest packet that the path carries. */
+static unsigned inner_mtu(const struct lm_control *c, const struct lm_path *path)
+{
+	unsigned mtu = c->cfg->ports[path->port].mtu;
+
+	return path->relay != 0 ? lm_esp_inner_mtu_relayed(mtu)
+				: lm_esp_inner_mtu(mtu, path->remote.ip.family == 6);
+}
+
 void lm_underlay_publish(struct lm_control *c, uint32_t peer)
 {
 	struct lm_peer_slot *s = c->peers[peer];
@@ -134,8 +146,7 @@ void lm_underlay_publish(struct lm_control *c, uint32_t peer)
 	if (found == s->path_set && (!found || memcmp(&s->outer, &o, sizeof(o)) == 0))
 		return;
 	if (found)
-		mtu = lm_esp_inner_mtu(c->cfg->ports[s->path.port].mtu,
-				       s->path.remote.ip.family == 6);
+		mtu = inner_mtu(c, &s->path);
 	rc = lm_dp_path_set(c->dp, peer, found ? &o : NULL, (uint16_t)mtu);
 	if (rc != 0) { /* what was there is still in use: again with the next round */
 		lm_log(&c->log, LM_LOG_ERROR, "path to peer %u not given to the workers: %s", peer,

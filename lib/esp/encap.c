@@ -5,6 +5,7 @@
  *   | Ethernet | IP | UDP | SPI, number | IV | inner packet | 1 2 3 | pad length, next | ICV |
  *   '---- copied from the path ----'         '------------- encrypted --------------'
  *
+ * Through a relay its header stands between UDP and SPI, and is copied as well.
  * ESP: RFC 4303; in UDP: RFC 3948; AES-GCM: RFC 4106.
  */
 #include <lanemesh/esp.h>
@@ -78,7 +79,8 @@ static inline enum lm_esp_status prepare(struct lm_esp_tx *pkt, struct lm_aead_o
 	const struct lm_outer *outer = pkt->outer;
 	uint32_t pad = -(pkt->len + LM_ESP_TRAILER_LEN) & 3;
 	uint32_t sealed = pkt->len + pad + LM_ESP_TRAILER_LEN;
-	uint32_t udp_len = UDP_LEN + HEAD_LEN + sealed + LM_ESP_ICV_LEN;
+	uint32_t esp_len = HEAD_LEN + sealed + LM_ESP_ICV_LEN;
+	uint32_t udp_len = UDP_LEN + outer->relay_len + esp_len;
 	uint8_t *frame, *head, *tail;
 	uint64_t iv;
 
@@ -99,6 +101,9 @@ static inline enum lm_esp_status prepare(struct lm_esp_tx *pkt, struct lm_aead_o
 	tail[pad] = (uint8_t)pad;
 	tail[pad + 1] = pkt->next;
 
+	if (__builtin_expect(outer->relay_len != 0, false))
+		memcpy(head - LM_RELAY_HDR_LEN, outer->hdr + outer->hdr_len - LM_RELAY_HDR_LEN,
+		       LM_RELAY_HDR_LEN);
 	memcpy(head, &sa->spi_be, 4);
 	memcpy(head + 4, (uint8_t *)&iv + 4, 4);
 	memcpy(head + 8, &iv, LM_ESP_IV_LEN);
@@ -118,7 +123,7 @@ static inline enum lm_esp_status prepare(struct lm_esp_tx *pkt, struct lm_aead_o
 	memcpy(op->iv, sa->salt, 4);
 	memcpy(op->iv + 4, &iv, 8);
 	pkt->data = frame;
-	pkt->len = outer->hdr_len - UDP_LEN + udp_len;
+	pkt->len = outer->hdr_len + esp_len;
 	return LM_ESP_OK;
 }
 

@@ -12,7 +12,8 @@
 #define IP6_VERSION  0x60000000u
 #define CSUM_FOLD(s) ((uint16_t)~lm_csum_finish(s))
 
-_Static_assert(LM_OUTER_MAX == ETH_LEN + sizeof(struct lm_ip6_hdr) + sizeof(struct lm_udp_hdr),
+_Static_assert(LM_OUTER_MAX == ETH_LEN + sizeof(struct lm_ip6_hdr) + sizeof(struct lm_udp_hdr) +
+				   LM_RELAY_HDR_LEN,
 	       "the longest outer header");
 _Static_assert(LM_OUTER_MAX <= sizeof(((struct lm_outer *)0)->hdr), "it fits the template");
 
@@ -68,4 +69,11 @@ int lm_outer_build(struct lm_outer *o, const struct lm_mac *src_mac, const struc
 	udp->src = htons(src->port);
 	udp->dst = htons(dst->port);
 	return 0;
+}
+
+void lm_outer_relay(struct lm_outer *o, uint64_t id)
+{
+	lm_msg_relay_header(o->hdr + o->hdr_len, id);
+	o->relay_len = LM_RELAY_HDR_LEN;
+	o->hdr_len += LM_RELAY_HDR_LEN;
 }

@@ -35,13 +35,15 @@ static struct lm_esp_tx tx_at(uint8_t *room, struct pair *p, const struct lm_out
 static void check_outer(const struct lm_esp_tx *t, uint8_t tos)
 {
 	const uint8_t *ip = t->data + 14;
-	const struct lm_udp_hdr *udp = (const struct lm_udp_hdr *)(t->data + t->outer->hdr_len - 8);
+	unsigned udp_end = t->outer->hdr_len - t->outer->relay_len;
+	const struct lm_udp_hdr *udp = (const struct lm_udp_hdr *)(t->data + udp_end - 8);
 	struct lm_ip_view v;
 
 	assert_int_equal(lm_ip_view(ip, t->len - 14, &v), 0);
 	assert_int_equal(v.total_len, t->len - 14);
 	assert_int_equal(v.proto, LM_PROTO_UDP);
-	assert_int_equal(ntohs(udp->len), t->len - t->outer->hdr_len + 8);
+	assert_int_equal(ntohs(udp->len), t->len - udp_end + 8);
+	assert_memory_equal(t->data + udp_end, t->outer->hdr + udp_end, t->outer->relay_len);
 	if (t->outer->ip6) {
 		assert_int_equal(ntohl(((const struct lm_ip6_hdr *)ip)->ver_tc_flow),
 				 0x60000000u | (uint32_t)tos << 20);
@@ -120,6 +122,38 @@ static void sizes(void **state)
 	assert_int_equal(p.in.packets, n);
 	assert_int_equal(p.in.bytes, bytes);
 	round_trip(&p, &outer4, LM_ESP_INNER_MAX, LM_PROTO_IP4, 0);
+	pair_free(&p);
+}
+
+/* The same with a relay's header in front, which the IPv6 checksum covers. */
+static void relayed(void **state)
+{
+	struct lm_outer o4 = outer4, o6 = outer6;
+	struct lm_msg_relay msg;
+	struct pair p;
+	uint8_t room[400] = {0};
+	struct lm_esp_tx t;
+
+	(void)state;
+	pair_init(&p, aead, 1);
+	lm_outer_relay(&o4, 0x0123456789abcdef);
+	lm_outer_relay(&o6, UINT64_MAX);
+	assert_int_equal(o4.hdr_len, 42 + 16);
+	assert_int_equal(o6.hdr_len, LM_OUTER_MAX);
+	for (uint32_t len = 40; len <= 1500; len++) {
+		round_trip(&p, &o4, len, LM_PROTO_IP4, (uint8_t)len);
+		round_trip(&p, &o6, len, LM_PROTO_IP6, (uint8_t)(len * 3));
+		round_trip(&p, &outer4, len, LM_PROTO_IP4, 0);
+	}
+	round_trip(&p, &o4, LM_ESP_INNER_MAX, LM_PROTO_IP4, 0);
+	t = tx_at(room, &p, &o4, 100, LM_PROTO_ETHERNET);
+	assert_int_equal(lm_esp_seal(aead, &t, 1), 1);
+	assert_int_equal(lm_msg_relay_decode(t.data + 42, t.len - 42, &msg), 0);
+	assert_true(msg.id == 0x0123456789abcdef);
+	t = tx_at(room, &p, &o4, 100, LM_PROTO_ETHERNET);
+	t.headroom = o4.hdr_len + 15;
+	assert_int_equal(lm_esp_seal(aead, &t, 1), 0);
+	assert_int_equal(t.status, LM_ESP_NO_ROOM);
 	pair_free(&p);
 }
 
@@ -368,10 +402,11 @@ static void overhead(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sizes),	    cmocka_unit_test(dummy),
-	    cmocka_unit_test(ids_of_lanes), cmocka_unit_test(zero_checksum),
-	    cmocka_unit_test(mixed_burst),  cmocka_unit_test(room_needed),
-	    cmocka_unit_test(hard_limit),   cmocka_unit_test(overhead),
+	    cmocka_unit_test(sizes),	     cmocka_unit_test(relayed),
+	    cmocka_unit_test(dummy),	     cmocka_unit_test(ids_of_lanes),
+	    cmocka_unit_test(zero_checksum), cmocka_unit_test(mixed_burst),
+	    cmocka_unit_test(room_needed),   cmocka_unit_test(hard_limit),
+	    cmocka_unit_test(overhead),
 	};
 	struct lm_endpoint a, b;
 	int failed;
