@@ -41,6 +41,8 @@ enum lm_ctr_kind {
 	X(PUNTED, "punted", PACKETS, TRAFFIC, "packets passed to the control thread")              \
 	X(INJECTED, "injected", PACKETS, TRAFFIC, "packets taken from the control thread")         \
 	X(KEEPALIVE_RX, "keepalive_rx", PACKETS, TRAFFIC, "NAT keepalives received")               \
+	X(RELAYED_PACKETS, "relayed_packets", PACKETS, TRAFFIC, "datagrams passed on as a relay")  \
+	X(RELAYED_BYTES, "relayed_bytes", BYTES, TRAFFIC, "their UDP payload")                     \
 	/* LAN to WAN */                                                                           \
 	X(LAN_NOT_IP, "lan_not_ip", PACKETS, DROP, "LAN: neither IPv4, IPv6 nor for the kernel")   \
 	X(LAN_MALFORMED, "lan_malformed", PACKETS, DROP, "LAN: IP header does not fit the frame")  \
@@ -81,6 +83,14 @@ enum lm_ctr_kind {
 	X(INNER_TO_MESH, "inner_to_mesh", PACKETS, DROP, "inner destination is behind a peer")     \
 	X(INNER_TTL_EXPIRED, "inner_ttl_expired", PACKETS, DROP, "inner TTL or hop limit ran out") \
 	X(INNER_TOO_BIG, "inner_too_big", PACKETS, DROP, "inner packet exceeds the LAN's MTU")     \
+	/* relay */                                                                                \
+	X(RELAY_MALFORMED, "relay_malformed", PACKETS, DROP, "relay: not a relayed datagram")      \
+	X(RELAY_UNKNOWN, "relay_unknown", PACKETS, DROP, "relay: no such id")                      \
+	X(RELAY_SOURCE, "relay_source", PACKETS, DROP, "relay: id from another address or port")   \
+	X(RELAY_TOO_BIG, "relay_too_big", PACKETS, DROP,                                           \
+	  "relay: exceeds the MTU to the other end")                                               \
+	X(RELAY_DUPLICATE, "relay_duplicate", PACKETS, DROP, "relay: copy of a recent datagram")   \
+	X(RELAY_QUOTA, "relay_quota", PACKETS, DROP, "relay: over the member's quota")             \
 	/* rings and buffers */                                                                    \
 	X(HANDOVER_FULL, "handover_full", PACKETS, DROP, "ring to another worker is full")         \
 	X(PUNT_FULL, "punt_full", PACKETS, DROP, "ring to the control thread is full")             \

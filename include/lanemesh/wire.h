@@ -48,11 +48,12 @@ enum lm_msg_type {
 	LM_MSG_RELAY = 5,     /* relay's header, then a datagram: ESP or one of the above */
 };
 
-#define LM_KEY_LEN 32
-#define LM_TAG_LEN 16
-#define LM_MAC_LEN 16
-#define LM_SIG_LEN 64
-#define LM_HDR_LEN 8
+#define LM_KEY_LEN  32
+#define LM_TAG_LEN  16
+#define LM_MAC_LEN  16
+#define LM_SIG_LEN  64
+#define LM_HDR_LEN  8
+#define LM_TYPE_OFF 4
 
 /* --- message 1: header, sender SPI base, e, {s}, {payload}, mac1, mac2 --- */
 #define LM_INIT_LEN	  1200 /* always: so message 2 is never longer */

@@ -106,6 +106,37 @@ int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigne
 int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer,
 		   uint16_t inner_mtu) LM_MUST_CHECK;
 
+/* --------------------------------------------------------------- relay -- */
+
+#define LM_DP_RELAYS_MAX 8192 /* ids */
+
+/*
+ * What comes under a relay id, and counts only from there (PROTOCOL.md section 9). A relay has two
+ * ids for each pair of ends, one each way.
+ */
+struct lm_dp_relay {
+	uint16_t port;		 /* WAN port */
+	struct lm_endpoint from; /* the end; or the relay, when we are the end */
+	/* To the other end: its outer headers, and its id (lm_outer_relay). NULL: we are the end.
+	 */
+	const struct lm_outer *outer;
+	uint32_t member; /* peer number whose quota it uses; not for an end */
+};
+/* Adds or changes: what is counted, remembered and left of the quota goes on. -EEXIST: the id is of
+ * the other sort; -ENOSPC, -ENOMEM, -EINVAL. */
+int lm_dp_relay_set(struct lm_dp *dp, uint64_t id, const struct lm_dp_relay *r) LM_MUST_CHECK;
+/* Returns once nothing is passed on or taken under it any more. */
+void lm_dp_relay_end(struct lm_dp *dp, uint64_t id);
+/* What each member may have relayed, bytes of UDP payload a second over all of its ids; 0 = no
+ * limit, which is so at first. */
+void lm_dp_relay_quota(struct lm_dp *dp, uint64_t bytes_per_second);
+struct lm_dp_relay_usage {
+	uint64_t packets, bytes; /* passed on from this id; bytes of UDP payload */
+};
+/* Of an id that is passed on, or -ENOENT. */
+int lm_dp_relay_usage(const struct lm_dp *dp, uint64_t id,
+		      struct lm_dp_relay_usage *out) LM_MUST_CHECK;
+
 /* ---------------------------------------------------------------- rings -- */
 
 /*
@@ -134,9 +165,9 @@ enum lm_punt_kind {
 	LM_PUNT_ERROR,	   /* IP packet about which `error` is to be sent back; or, when `peer` is
 			    * UINT32_MAX, it is IPv4 without DF and the error is LM_ICMP_TOO_BIG,
 			    * which is to be cut into fragments of `mtu` and injected again */
-	LM_PUNT_MOVED,	   /* no data: a lane's newest authentic packet came from another address
-			    * or WAN port than its newest before. Also for a lane's first packet,
-			    * so every lane of every session makes one note at least */
+	LM_PUNT_MOVED,	   /* no data: a lane's newest authentic packet came from another address,
+			    * WAN port or relay id than its newest before. Also for a lane's first
+			    * packet,     so every lane of every session makes one note at least */
 };
 
 struct lm_punt {
@@ -145,6 +176,7 @@ struct lm_punt {
 				  * where it is to go out */
 	struct lm_endpoint from; /* CONTROL, MOVED: outer source */
 	struct lm_endpoint to;	 /* CONTROL: outer destination */
+	uint64_t relay;		 /* CONTROL, MOVED: id under which it came through a relay, or 0 */
 	uint32_t session;	 /* MOVED: SPI base */
 	uint32_t peer;		 /* LOCAL, and ERROR about a packet from a peer; else UINT32_MAX */
 	struct lm_ip via;	 /* NEIGHBOUR */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start and end of the data plane: EAL, buffers, ports, rings, workers. */
-#include "worker_internal.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <rte_launch.h>
@@ -157,6 +157,9 @@ static int create_tables(struct lm_dp *dp, const struct lm_dp_config *cfg, struc
 	if (dp->sas == NULL || dp->peer == NULL)
 		return lm_error_set(err, ENOMEM, "out of memory for %u peers", dp->max_peers);
 	memset(dp->peer, 0, dp->max_peers * sizeof(dp->peer[0]));
+	e = lm_relay_init(dp);
+	if (e != 0)
+		return lm_error_set(err, -e, "relay tables: %s", strerror(-e));
 	return 0;
 }
 

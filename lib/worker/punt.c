@@ -84,14 +84,15 @@ void lm_punt_error(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint3
 }
 
 bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
-		   const struct lm_endpoint *from)
+		   const struct lm_endpoint *from, uint64_t relay)
 {
 	return put(w, w->punt_control,
 		   &(struct lm_punt_item){.kind = LM_PUNT_MOVED,
 					  .port = port,
 					  .peer = UINT32_MAX,
 					  .session = session,
-					  .from = *from});
+					  .from = *from,
+					  .relay = relay});
 }
 
 /* The one system call of a worker, and only when there is something for a sleeping control thread.
@@ -123,6 +124,7 @@ static void hand_out(const struct lm_punt_item *item, punt_handler handler, void
 	    .peer = item->peer,
 	    .error = item->error,
 	    .mtu = item->mtu,
+	    .relay = item->relay,
 	};
 
 	if (item->kind == LM_PUNT_CONTROL)

@@ -3,7 +3,7 @@
  * The control thread's side of the tables: build the new, publish the pointer, wait
  * until no worker uses the old, free it.
  */
-#include "worker_internal.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -271,6 +271,7 @@ void lm_dp_tables_free(struct lm_dp *dp)
 	free(dp->peer);
 	free(dp->sas);
 	lm_slab_free(&dp->slab);
+	lm_relays_free(dp);
 	for (unsigned i = 0; i < dp->n_ports; i++)
 		free(dp->port[i].addresses);
 	lm_fwd_free(dp->fwd);

@@ -5,6 +5,8 @@
  *   frame -> to our mesh port? -> SPI -> lane ours? -> open a burst -> source the peer's?
  *         -> congestion mark -> route -> neighbour: send | kernel, control: punt | drop
  *
+ * What comes through a relay, or is for us to relay, takes a turn through relay.c.
+ *
  * The outer UDP checksum is not looked at: ESP's ICV and the MACs of control messages
  * protect more, and STUN answers carry a transaction id that was never sent in clear
  * to anyone but the server. FAULTS rows 30 and 31 are here and in wan_filter.c.
@@ -13,13 +15,6 @@
 #include "worker_internal.h"
 
 #define PROTO_FRAGMENT 44 /* IPv6 */
-
-/* A datagram to the mesh's port. */
-struct datagram {
-	const uint8_t *ip; /* outer header */
-	uint8_t *payload;
-	unsigned len;
-};
 
 static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 {
@@ -35,9 +30,9 @@ static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 	return ep;
 }
 
-/* Which address and port of which WAN port: never 0. Not keyed: a collision that a member provokes
- * only hides its own move. */
-static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port)
+/* Which address and port of which WAN port, and through which relay: never 0. Not keyed: a
+ * collision that a member provokes only hides its own move. */
+static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port, uint64_t relay)
 {
 	uint64_t hi = 0, lo, h;
 
@@ -48,7 +43,7 @@ static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port)
 		memcpy(&lo, ip + 16, 8);
 		lo ^= (uint64_t)lm_be16(ip + sizeof(struct lm_ip6_hdr)) << 48 ^ 0x6;
 	}
-	h = (lo ^ (uint64_t)port << 48) * 0x9e3779b97f4a7c15;
+	h = (lo ^ (uint64_t)port << 48 ^ relay) * 0x9e3779b97f4a7c15;
 	h = (h ^ h >> 32 ^ hi) * 0xd6e8feb86659fd93;
 	h ^= h >> 32;
 	return (uint32_t)h == 0 ? 1 : (uint32_t)h;
@@ -56,7 +51,7 @@ static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port)
 
 /* False: m is dealt with. */
 static bool take_udp(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint8_t *ip,
-		     unsigned total, struct datagram *d)
+		     unsigned total, struct lm_datagram *d)
 {
 	bool ip4 = lm_is_ip4(ip);
 	unsigned header = ip4 ? (ip[0] & 15u) * 4 : sizeof(struct lm_ip6_hdr);
@@ -80,7 +75,8 @@ static bool take_udp(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uin
 }
 
 /* True: a datagram to the mesh's port. Otherwise m is dealt with. */
-static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, struct datagram *d)
+static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
+		       struct lm_datagram *d)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
@@ -134,10 +130,10 @@ static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, s
 
 /* Control messages and STUN; whatever else is not ESP. */
 static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
-			 const struct datagram *d, enum lm_demux what)
+			 const struct lm_datagram *d, enum lm_demux what)
 {
 	struct lm_punt_item item = {
-	    .m = m, .kind = LM_PUNT_CONTROL, .port = port, .peer = UINT32_MAX};
+	    .m = m, .kind = LM_PUNT_CONTROL, .port = port, .peer = UINT32_MAX, .relay = d->relay};
 
 	if (what == LM_DEMUX_KEEPALIVE) {
 		lm_drop(w, m, LM_C_KEEPALIVE_RX);
@@ -162,7 +158,7 @@ static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 
 /* Finds the SA; hands over what belongs to another worker. True: m is to be opened here. */
 static bool take_esp(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
-		     struct rte_mbuf *m, const struct datagram *d, bool handed,
+		     struct rte_mbuf *m, const struct lm_datagram *d, bool handed,
 		     struct lm_esp_rx *rx)
 {
 	uint32_t spi = lm_be32(d->payload), lane = spi & LM_SPI_LANE_MASK;
@@ -202,7 +198,7 @@ static enum lm_ctr status_counter(enum lm_esp_status status)
 
 /* An authentic packet says that the peer lives, and perhaps that it has moved. */
 static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_rx *rx,
-		       const uint8_t *outer)
+		       const uint8_t *outer, uint64_t relay)
 {
 	struct lm_sa_in *sa = rx->sa;
 	struct lm_endpoint from;
@@ -212,17 +208,18 @@ static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_r
 		__atomic_store_n(&sa->last_seen, w->now, __ATOMIC_RELAXED);
 	if (!rx->newest)
 		return;
-	hash = endpoint_hash(outer, port);
+	hash = endpoint_hash(outer, port, relay);
 	if (likely(sa->from_hash == hash))
 		return;
 	from = endpoint(outer, true);
 	if (!lm_ip_is_special(&from.ip) &&
-	    lm_punt_moved(w, port, sa->spi & ~LM_SPI_LANE_MASK, &from))
+	    lm_punt_moved(w, port, sa->spi & ~LM_SPI_LANE_MASK, &from, relay))
 		sa->from_hash = hash;
 }
 
-/* Opens a burst; what is good goes into the batch. */
-static void open_burst(struct lm_worker *w, uint16_t port, unsigned n)
+/* Opens a burst, of which all but the first `straight` came through relays; what is good goes into
+ * the batch. */
+static void open_burst(struct lm_worker *w, uint16_t port, unsigned n, unsigned straight)
 {
 	struct lm_batch *b = &w->batch;
 	uint64_t bytes = 0;
@@ -234,7 +231,8 @@ static void open_burst(struct lm_worker *w, uint16_t port, unsigned n)
 		enum lm_esp_status status = rx->status;
 
 		if (status == LM_ESP_OK || status == LM_ESP_DUMMY)
-			note_alive(w, port, rx, w->open_ip[i]);
+			note_alive(w, port, rx, w->open_ip[i],
+				   likely(i < straight) ? 0 : w->open_relay[i]);
 		/* Bridging is not there yet. */
 		if (status == LM_ESP_OK && rx->next == LM_PROTO_ETHERNET)
 			status = LM_ESP_NEXT;
@@ -329,32 +327,61 @@ static void route(struct lm_worker *w, uint16_t port)
 	}
 }
 
+/* Queues what is to be opened here, as number `opening`; or what came by a relay, for its turn. */
+static inline unsigned take_datagram(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
+				     struct rte_mbuf *m, const struct lm_datagram *d, bool handed,
+				     unsigned opening)
+{
+	enum lm_demux what = lm_demux(d->payload, d->len);
+
+	if (unlikely(what != LM_DEMUX_ESP)) {
+		if (what == LM_DEMUX_CONTROL && d->payload[LM_TYPE_OFF] == LM_MSG_RELAY) {
+			w->relayed[w->n_relayed] = *d;
+			w->relayed[w->n_relayed++].m = m;
+		} else {
+			take_control(w, port, m, d, what);
+		}
+		return 0;
+	}
+	if (!take_esp(w, sas, port, m, d, handed, &w->open[opening]))
+		return 0;
+	w->open_m[opening] = m;
+	w->open_ip[opening] = d->ip;
+	return 1;
+}
+
+/* What came through a relay joins what came straight. */
+static unsigned take_relayed(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
+			     bool handed, unsigned opening)
+{
+	unsigned n = lm_relay_burst(w, port, w->relayed, w->n_relayed), end = opening;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct lm_datagram *d = &w->relayed[i];
+
+		w->open_relay[end] = d->relay;
+		end += take_datagram(w, sas, port, d->m, d, handed, end);
+	}
+	return end;
+}
+
 void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
 		   bool handed)
 {
 	struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
-	unsigned opening = 0;
-	struct datagram d;
+	struct lm_datagram d = {0};
+	unsigned straight = 0, opening;
 
+	w->n_relayed = 0;
 	lm_batch_reset(&w->batch);
-	for (unsigned i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		enum lm_demux what;
-
-		if (!take_frame(w, port, m, &d))
-			continue;
-		what = lm_demux(d.payload, d.len);
-		if (unlikely(what != LM_DEMUX_ESP)) {
-			take_control(w, port, m, &d, what);
-			continue;
-		}
-		if (!take_esp(w, sas, port, m, &d, handed, &w->open[opening]))
-			continue;
-		w->open_m[opening] = m;
-		w->open_ip[opening++] = d.ip;
-	}
+	for (unsigned i = 0; i < n; i++)
+		if (take_frame(w, port, pkts[i], &d))
+			straight += take_datagram(w, sas, port, pkts[i], &d, handed, straight);
+	opening = straight;
+	if (unlikely(w->n_relayed > 0))
+		opening = take_relayed(w, sas, port, handed, straight);
 	if (opening > 0) {
-		open_burst(w, port, opening);
+		open_burst(w, port, opening, straight);
 		route(w, port);
 	}
 }

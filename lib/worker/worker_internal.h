@@ -130,8 +130,9 @@ struct lm_punt_item {
 		struct lm_endpoint to;
 		struct lm_ip via;
 	};
+	uint64_t relay;
 };
-_Static_assert(sizeof(struct lm_punt_item) == 64, "a cache line, and a multiple of 4 for rte_ring");
+_Static_assert(sizeof(struct lm_punt_item) % 4 == 0, "rte_ring wants that");
 
 /* -------------------------------------------------------------- workers -- */
 
@@ -146,6 +147,15 @@ struct lm_dp_port {
 	uint16_t accept_tcp[LM_CONFIG_ACCEPT_MAX], accept_udp[LM_CONFIG_ACCEPT_MAX];
 	struct lm_addresses *addresses; /* RCU */
 	char *name;
+};
+
+/* A datagram to the mesh's port. */
+struct lm_datagram {
+	struct rte_mbuf *m;
+	const uint8_t *ip; /* outer header */
+	uint8_t *payload;
+	unsigned len;
+	uint64_t relay; /* id under which it came, whose header is taken off; 0 = straight */
 };
 
 struct lm_tx {
@@ -195,8 +205,14 @@ struct lm_worker {
 	struct lm_esp_rx open[LM_BURST];
 	struct rte_mbuf *open_m[LM_BURST];
 	const uint8_t *open_ip[LM_BURST]; /* outer headers */
+	uint64_t open_relay[LM_BURST];	  /* of those that came through relays */
+	unsigned n_relayed;
+	struct lm_datagram relayed[LM_BURST];
 	struct lm_hand received[LM_BURST];
 } __attribute__((aligned(64)));
+
+struct lm_relay_table;
+struct lm_relay_secret;
 
 struct lm_dp {
 	const struct lm_log *log;
@@ -207,9 +223,13 @@ struct lm_dp {
 	struct lm_eal eal;
 	void *pool;
 	struct rte_rcu_qsbr *qsbr;
-	struct lm_fwd *fwd;	   /* const pointer, RCU inside */
-	struct lm_srccheck *own;   /* RCU */
-	struct lm_sa_table *sas;   /* RCU */
+	struct lm_fwd *fwd;	       /* const pointer, RCU inside */
+	struct lm_srccheck *own;       /* RCU */
+	struct lm_sa_table *sas;       /* RCU */
+	struct lm_relay_table *relays; /* RCU */
+	struct lm_relay_secret *relay_secret;
+	uint64_t relay_rate;	   /* control writes, workers read: bytes a second; 0 = no limit */
+	uint64_t *relay_tat;	   /* of each peer, all workers: theoretical arrival time, ns */
 	struct lm_peer_slot *peer; /* const array of max_peers */
 	struct lm_slab slab;	   /* control: what the tables point to */
 	struct lm_aead *aead;	   /* control: expands keys */
@@ -246,6 +266,9 @@ void lm_lan_inject(struct lm_worker *w, struct rte_mbuf **pkts, unsigned n);
 /* Frames from a WAN port's queue, or handed over by the worker that received them. */
 void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
 		   bool handed);
+/* Relayed datagrams of a burst. Those that are for us, without their header, stay, at the front of
+ * d; how many. */
+unsigned lm_relay_burst(struct lm_worker *w, uint16_t port, struct lm_datagram *d, unsigned n);
 /* May the kernel twin have this packet of a WAN port? It is no fragment and fits len bytes. */
 bool lm_wan_filter4(const struct lm_dp_port *p, const struct lm_addresses *own, const uint8_t *ip,
 		    unsigned len);
@@ -286,7 +309,7 @@ void lm_punt_error(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint3
 		   enum lm_icmp_error error, uint16_t mtu);
 /* False: no room, try again with a later packet. */
 bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
-		   const struct lm_endpoint *from);
+		   const struct lm_endpoint *from, uint64_t relay);
 /* At the end of a loop: wakes the control thread if it sleeps and there is something for it. */
 void lm_punt_wake(struct lm_worker *w);
 

@@ -28,9 +28,10 @@ struct ring_args {
 };
 
 struct rig_ports {
-	struct rte_ring *rx[RIG_PORTS][LM_DP_WORKERS_MAX], *tx[RIG_PORTS][LM_DP_WORKERS_MAX];
-	struct ring_args args[RIG_PORTS];
-	char device[RIG_PORTS][64];
+	struct rte_ring *rx[RIG_PORTS_MAX][LM_DP_WORKERS_MAX],
+	    *tx[RIG_PORTS_MAX][LM_DP_WORKERS_MAX];
+	struct ring_args args[RIG_PORTS_MAX];
+	char device[RIG_PORTS_MAX][64];
 	struct rte_mempool *pool;
 };
 
@@ -50,7 +51,7 @@ static void ports_new(struct rig *r)
 
 	assert_non_null(p);
 	r->ports = p;
-	for (unsigned i = 0; i < RIG_PORTS; i++) {
+	for (unsigned i = 0; i < r->n_ports; i++) {
 		for (unsigned q = 0; q < r->queues; q++) {
 			p->rx[i][q] = ring_new();
 			p->tx[i][q] = ring_new();
@@ -101,12 +102,15 @@ static void set_routes(struct rig *r)
 static void set_addresses(struct rig *r)
 {
 	struct lm_ip wan[2] = {rig_addr("192.0.2.1"), rig_addr("2001:db8::1")};
+	struct lm_ip wan2 = rig_addr("192.0.2.129");
 	struct lm_prefix own[2];
 
 	assert_int_equal(lm_prefix_parse("10.1.0.0/16", &own[0]), 0);
 	assert_int_equal(lm_prefix_parse("fd00:1::/48", &own[1]), 0);
 	assert_int_equal(lm_dp_own_set(r->dp, own, 2), 0);
 	assert_int_equal(lm_dp_addresses_set(r->dp, RIG_WAN, wan, 2), 0);
+	if (r->n_ports > RIG_WAN2)
+		assert_int_equal(lm_dp_addresses_set(r->dp, RIG_WAN2, &wan2, 1), 0);
 }
 
 static void random_keys(struct lm_esp_key *keys)
@@ -193,10 +197,15 @@ static void log_line(void *user, enum lm_log_level level, const char *line)
 		print_message("%s: %s\n", lm_log_level_name(level), line);
 }
 
+static bool is_wan(unsigned port)
+{
+	return port == RIG_WAN || port == RIG_WAN2;
+}
+
 void rig_start(struct rig *r, const struct rig_config *cfg)
 {
 	static const struct lm_log log = {.level = LM_LOG_INFO, .sink = log_line};
-	struct lm_dp_port_config ports[RIG_PORTS];
+	struct lm_dp_port_config ports[RIG_PORTS_MAX];
 	char instance[32];
 	struct lm_dp_config dp = {
 	    .instance = instance,
@@ -206,18 +215,19 @@ void rig_start(struct rig *r, const struct rig_config *cfg)
 	    .memory_mb = cfg->workers > 16 ? 2048 : 512,
 	    .max_peers = RIG_PEERS,
 	    .ports = ports,
-	    .n_ports = RIG_PORTS,
+	    .n_ports = cfg->wan2 ? RIG_PORTS_MAX : RIG_PORTS,
 	    .log = &log,
 	};
 	struct lm_error err = {""};
 
 	*r = (struct rig){.workers = cfg->workers,
-			  .queues = cfg->queues > 0 ? cfg->queues : cfg->workers};
+			  .queues = cfg->queues > 0 ? cfg->queues : cfg->workers,
+			  .n_ports = dp.n_ports};
 	assert_int_equal(lm_crypto_init(), 0);
 	ports_new(r);
-	for (unsigned i = 0; i < RIG_PORTS; i++)
-		ports[i] = (struct lm_dp_port_config){.name = i == RIG_WAN ? "wan" : "lan",
-						      .role = i == RIG_WAN ? LM_DP_WAN : LM_DP_LAN,
+	for (unsigned i = 0; i < r->n_ports; i++)
+		ports[i] = (struct lm_dp_port_config){.name = is_wan(i) ? "wan" : "lan",
+						      .role = is_wan(i) ? LM_DP_WAN : LM_DP_LAN,
 						      .device = r->ports->device[i],
 						      .mtu = RIG_PORT_MTU,
 						      .has_mac = true,
@@ -248,7 +258,7 @@ void rig_stop(struct rig *r)
 	uint8_t frame[RIG_FRAME_MAX];
 
 	rig_settle(r);
-	for (unsigned i = 0; i < RIG_PORTS; i++)
+	for (unsigned i = 0; i < r->n_ports; i++)
 		while (rig_read(r, i, frame) > 0)
 			continue;
 	assert_int_equal(rte_mempool_avail_count(r->ports->pool), POOL_SIZE);
@@ -257,7 +267,7 @@ void rig_stop(struct rig *r)
 	lm_dp_free(r->dp);
 	for (unsigned i = 0; i < RIG_PEERS; i++)
 		free(r->peer[i].keys);
-	for (unsigned i = 0; i < RIG_PORTS; i++) {
+	for (unsigned i = 0; i < r->n_ports; i++) {
 		for (unsigned q = 0; q < r->queues; q++) {
 			free(r->ports->rx[i][q]);
 			free(r->ports->tx[i][q]);

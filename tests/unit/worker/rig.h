@@ -4,7 +4,8 @@
  * holds the other ends of the rings. And two peers: the other ends of its SAs.
  *
  * Addresses: we are site 1. Port 0 is a LAN (10.1.0.0/24, fd00:1::/64), port 1 the WAN
- * (192.0.2.1, 2001:db8::1), port 2 a second LAN (10.1.1.0/24). Peer n is site n + 2
+ * (192.0.2.1, 2001:db8::1), port 2 a second LAN (10.1.1.0/24), port 3, if any, a second WAN
+ * (192.0.2.129). Peer n is site n + 2
  * (10.<n+2>.0.0/16, fd00:<n+2>::/48) at 198.51.100.<n+2>.
  */
 #ifndef RIG_H
@@ -16,6 +17,8 @@
 #define RIG_WAN	      1
 #define RIG_LAN2      2
 #define RIG_PORTS     3
+#define RIG_WAN2      3 /* when asked for */
+#define RIG_PORTS_MAX 4
 #define RIG_PEERS     2
 #define RIG_PUNTS     4096
 #define RIG_FRAME_MAX 2000
@@ -26,6 +29,7 @@ struct rig_config {
 	unsigned workers;
 	unsigned queues; /* of each port; 0 = as many as workers */
 	bool poll;
+	bool wan2; /* a fourth port */
 };
 
 struct rig_punt {
@@ -50,7 +54,7 @@ struct rig_peer {
 
 struct rig {
 	struct lm_dp *dp;
-	unsigned workers, queues;
+	unsigned workers, queues, n_ports;
 	struct lm_aead *aead;
 	struct rig_peer peer[RIG_PEERS];
 	uint64_t fed, injected; /* frames, packets */

@@ -41,7 +41,7 @@ void rig_nothing_sent(struct rig *r)
 {
 	uint8_t frame[RIG_FRAME_MAX];
 
-	for (unsigned port = 0; port < RIG_PORTS; port++)
+	for (unsigned port = 0; port < r->n_ports; port++)
 		assert_int_equal(rig_read(r, port, frame), 0);
 }
 

@@ -176,6 +176,36 @@ int rte_eal_remote_launch(lcore_function_t *f, void *arg, unsigned worker_id)
 	return real(run_filtered, &launches[n++], worker_id);
 }
 
+#define RELAY_ID 0x1234567890abcdef
+
+static size_t relayed(uint32_t number, uint8_t *frame)
+{
+	uint8_t data[LM_RELAY_HDR_LEN + 100] = {0}, ip[RIG_FRAME_MAX];
+
+	lm_msg_relay_header(data, RELAY_ID);
+	data[LM_RELAY_HDR_LEN] = 0x80;
+	memcpy(data + LM_RELAY_HDR_LEN + 4, &number, 4);
+	return rig_eth(RIG_WAN, LM_ETHERTYPE_IP4, ip,
+		       rig_udp("198.51.100.2", 4500, "192.0.2.1", 4500, data, sizeof(data), ip),
+		       frame);
+}
+
+static void relay(struct rig *r)
+{
+	struct lm_dp_relay d = {.port = RIG_WAN, .from = {rig_addr("198.51.100.2"), 4500}};
+	struct lm_endpoint us = {rig_addr("192.0.2.1"), 4500};
+	struct lm_endpoint to = {rig_addr("198.51.100.3"), 4500};
+	struct lm_mac ours = rig_mac(RIG_WAN), router = rig_host_mac(RIG_WAN);
+	struct lm_outer o;
+
+	assert_int_equal(lm_outer_build(&o, &ours, &router, &us, &to, true), 0);
+	o.port = RIG_WAN;
+	lm_outer_relay(&o, 1);
+	d.outer = &o;
+	assert_int_equal(lm_dp_relay_set(r->dp, RELAY_ID, &d), 0);
+	lm_dp_relay_quota(r->dp, 100000000);
+}
+
 static void drain(struct rig *r)
 {
 	uint8_t frame[RIG_FRAME_MAX];
@@ -212,6 +242,8 @@ static void traffic(struct rig *r, unsigned i)
 	if (i % 11 == 0)
 		rig_feed(r, RIG_WAN, i % 2, frame, len);
 	rig_feed(r, RIG_LAN, i % 2, frame, rig_frame(RIG_LAN, &lan, frame));
+	if (i % 4 == 0) /* one of eight is a copy */
+		rig_feed(r, RIG_WAN, i % 2, frame, relayed(i / 32 * 32 == i ? i + 4 : i, frame));
 }
 
 static void no_malloc_no_lock_no_system_call(void **state)
@@ -224,6 +256,7 @@ static void no_malloc_no_lock_no_system_call(void **state)
 	rig_start(&r, &(struct rig_config){.workers = 2, .poll = true});
 	while (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) < 2)
 		usleep(1000);
+	relay(&r);
 	/* The first packets of each lane make notes; packet caches fill. */
 	for (unsigned i = 0; i < 256; i++) {
 		traffic(&r, i);
@@ -252,6 +285,8 @@ static void no_malloc_no_lock_no_system_call(void **state)
 	assert_true(rig_count(&r, LM_C_OPENED_PACKETS) > PACKETS / 3);
 	assert_true(rig_count(&r, LM_C_SEALED_PACKETS) > PACKETS / 9);
 	assert_true(rig_count(&r, LM_C_HANDED_OVER) > PACKETS / 9);
+	assert_true(rig_count(&r, LM_C_RELAYED_PACKETS) > PACKETS / 20);
+	assert_true(rig_count(&r, LM_C_RELAY_DUPLICATE) > PACKETS / 100);
 	assert_true(rig_drops(&r) > PACKETS / 9);
 	rig_stop(&r);
 }
