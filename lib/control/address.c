@@ -46,6 +46,26 @@ bool lm_control_own_address(const struct lm_control *c, uint16_t port, uint8_t f
 	return false;
 }
 
+static void set_sysctls(struct lm_control *c, const struct lm_twin *t)
+{
+	bool wan = is_wan(c, t);
+
+	/* Plain packets never cross between a WAN and another interface in the kernel: what is for
+	 * the mesh passes the workers, sealed. */
+	if ((lm_twin_sysctl("ipv4", t->name, "forwarding", wan ? "0" : "1") != 0 ||
+	     (wan && lm_twin_sysctl("ipv6", t->name, "forwarding", "0") != 0)) &&
+	    wan)
+		lm_log(&c->log, LM_LOG_WARN,
+		       "%s: cannot turn off forwarding in the kernel; is /proc/sys writable?",
+		       t->name);
+	/* A host of the LAN must not give this router a default route or another way. */
+	if (!wan)
+		(void)lm_twin_sysctl("ipv6", t->name, "accept_ra", "0");
+	(void)lm_twin_sysctl("ipv6", t->name, "accept_redirects", "0");
+	if (t->port == LM_NO_PORT)
+		(void)lm_twin_sysctl("ipv6", t->name, "addr_gen_mode", "1"); /* no link-local */
+}
+
 /* ------------------------------------------------------- kernel events -- */
 
 static void publish_wan_addresses(struct lm_control *c, const struct lm_twin *t)
@@ -180,6 +200,21 @@ static void on_link(void *user, unsigned ifindex, bool up, bool gone)
 		lm_link_announce(c);
 }
 
+/* `sysctl net.ipv4.ip_forward=1`, which routing software likes to do, switches it on everywhere. */
+static void on_forwarding(void *user, unsigned ifindex, uint8_t family, bool on)
+{
+	struct lm_control *c = user;
+	struct lm_twin *t = lm_twin_by_ifindex(c, ifindex);
+
+	if (t == NULL || !on || !is_wan(c, t))
+		return;
+	lm_log(&c->log, LM_LOG_WARN,
+	       "%s: somebody switched on IPv%u forwarding; it is off again: only sealed packets "
+	       "leave by a WAN port",
+	       t->name, family);
+	set_sysctls(c, t);
+}
+
 /* ---------------------------------------------- reading it all again -- */
 
 static void on_overrun(void *user)
@@ -241,6 +276,7 @@ const struct lm_nl_events lm_control_nl_events = {.addr = on_addr,
 						  .route_replaced = on_route_replaced,
 						  .neigh = on_neigh,
 						  .link = on_link,
+						  .forwarding = on_forwarding,
 						  .overrun = on_overrun};
 
 void lm_control_local(struct lm_control *c)
@@ -297,26 +333,6 @@ static void on_readable(uv_poll_t *h, int status, int events)
 }
 
 /* ------------------------------------------------------------- creation -- */
-
-static void set_sysctls(struct lm_control *c, const struct lm_twin *t)
-{
-	bool wan = is_wan(c, t);
-
-	/* Plain packets never cross between a WAN and another interface in the kernel: what is for
-	 * the mesh passes the workers, sealed. */
-	if ((lm_twin_sysctl("ipv4", t->name, "forwarding", wan ? "0" : "1") != 0 ||
-	     (wan && lm_twin_sysctl("ipv6", t->name, "forwarding", "0") != 0)) &&
-	    wan)
-		lm_log(&c->log, LM_LOG_WARN,
-		       "%s: cannot turn off forwarding in the kernel; is /proc/sys writable?",
-		       t->name);
-	/* A host of the LAN must not give this router a default route or another way. */
-	if (!wan)
-		(void)lm_twin_sysctl("ipv6", t->name, "accept_ra", "0");
-	(void)lm_twin_sysctl("ipv6", t->name, "accept_redirects", "0");
-	if (t->port == LM_NO_PORT)
-		(void)lm_twin_sysctl("ipv6", t->name, "addr_gen_mode", "1"); /* no link-local */
-}
 
 static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifaddr *addrs,
 		  unsigned n, struct lm_error *err)

@@ -426,7 +426,8 @@ void lm_nl_close(struct lm_nl *nl)
 int lm_nl_open(const struct lm_nl_events *ev, void *user, struct lm_nl **out, struct lm_error *err)
 {
 	static const int groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
-				  RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+				  RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
+				  1 << (RTNLGRP_IPV4_NETCONF - 1) | 1 << (RTNLGRP_IPV6_NETCONF - 1);
 	struct lm_nl *nl = calloc(1, sizeof(*nl));
 	int size = 1 << 20, rc;
 

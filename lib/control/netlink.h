@@ -46,6 +46,8 @@ struct lm_nl_events {
 			       const struct lm_nl_hop *hops, unsigned n);
 	void (*neigh)(void *user, const struct lm_nl_neigh *n, bool gone);
 	void (*link)(void *user, unsigned ifindex, bool up, bool gone);
+	/* Somebody has switched forwarding of packets by the kernel, for IPv4 or IPv6. */
+	void (*forwarding)(void *user, unsigned ifindex, uint8_t family, bool on);
 	void (*overrun)(void *user); /* events were lost: dump again */
 };
 

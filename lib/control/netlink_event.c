@@ -7,6 +7,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
@@ -176,6 +177,20 @@ static void on_link(const struct lm_nl_events *ev, void *user, const struct nlms
 		ev->link(user, (unsigned)m->ifi_index, !gone && (m->ifi_flags & IFF_UP) != 0, gone);
 }
 
+static void on_netconf(const struct lm_nl_events *ev, void *user, const struct nlmsghdr *h)
+{
+	const struct netconfmsg *m = mnl_nlmsg_get_payload(h);
+	uint32_t ifindex, on;
+	struct attrs t = {0};
+
+	(void)mnl_attr_parse(h, sizeof(*m), collect, &t);
+	ifindex = u32_attr(t.of[NETCONFA_IFINDEX], 0);
+	on = u32_attr(t.of[NETCONFA_FORWARDING], UINT32_MAX);
+	if (ev->forwarding != NULL && on != UINT32_MAX &&
+	    (m->ncm_family == AF_INET || m->ncm_family == AF_INET6))
+		ev->forwarding(user, ifindex, m->ncm_family == AF_INET ? 4 : 6, on != 0);
+}
+
 void lm_nl_event(const struct lm_nl_events *ev, void *user, const struct nlmsghdr *h)
 {
 	size_t len = mnl_nlmsg_get_payload_len(h);
@@ -200,6 +215,10 @@ void lm_nl_event(const struct lm_nl_events *ev, void *user, const struct nlmsghd
 	case RTM_DELLINK:
 		if (len >= sizeof(struct ifinfomsg))
 			on_link(ev, user, h);
+		break;
+	case RTM_NEWNETCONF:
+		if (len >= sizeof(struct netconfmsg))
+			on_netconf(ev, user, h);
 		break;
 	default:
 		break;

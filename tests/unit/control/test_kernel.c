@@ -53,6 +53,13 @@ static bool leads_to_8(struct gateway *g, const void *p)
 	return leads_to(g, p, 8);
 }
 
+static bool wan_forwards_nothing(struct gateway *g, const void *unused)
+{
+	(void)g;
+	(void)unused;
+	return system("cat /proc/sys/net/ipv[46]/conf/wan0/forwarding | grep -q 1") != 0;
+}
+
 static bool is_connected(struct gateway *g, const void *p)
 {
 	const struct lm_route *r = fake_route(g->c->dp, p);
@@ -285,9 +292,14 @@ static void test_gateways_leave_others_alone(void **state)
 
 static void test_sysctls(void **state)
 {
-	(void)state;
+	struct gateway *g = *state;
+
 	sh("test $(cat /proc/sys/net/ipv4/conf/wan0/forwarding) = 0");
 	sh("test $(cat /proc/sys/net/ipv6/conf/wan0/forwarding) = 0");
+	/* ...also when somebody switches it on for all. */
+	sh("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0");
+	sh("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+	UNTIL(g, wan_forwards_nothing, NULL);
 	sh("test $(cat /proc/sys/net/ipv6/conf/lan0/accept_ra) = 0");
 	sh("test $(cat /proc/sys/net/ipv6/conf/wan0/accept_redirects) = 0");
 	sh("ip -6 addr show dev lm0 | grep -q fe80 && exit 1; exit 0");
