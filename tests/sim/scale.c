@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lm_scale: how a mesh behaves as it grows. N gateways come up within some
+ * seconds, each learns of its peers (all, or so many), they find each other, and
+ * live for a while with a little traffic. Prints what it took, for each node.
+ * Expensive cryptography is replaced (cheap.c); mesh and trust code is the real one.
+ */
+#include "world.h"
+
+#include <getopt.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LOOK (100 * LM_MSEC)
+
+struct scale {
+	struct world w;
+	unsigned n, peers; /* peers: of each; n - 1: a full mesh */
+	lm_time boot, life;
+	unsigned talks;	     /* packets a second of each node */
+	uint64_t rss_before; /* bytes */
+	double cpu;	     /* at the last mark */
+	uint64_t sent, bytes, done;
+};
+
+static double cpu_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static uint64_t heap(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+static double seconds(lm_time t)
+{
+	return (double)t / 1e9;
+}
+
+/* Node i's k-th peer: a ring of neighbours near and far, the same seen from both. */
+static unsigned neighbour(const struct scale *s, unsigned i, unsigned k)
+{
+	unsigned step = k / 2 + 1;
+
+	if (s->peers == s->n - 1)
+		return (i + k + 1) % s->n;
+	step += k / 2 * (s->n / (s->peers + 2));
+	return k % 2 == 0 ? (i + step) % s->n : (i + s->n - step) % s->n;
+}
+
+static uint64_t sum(const struct scale *s, size_t offset)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->w.nodes[i]->mesh != NULL)
+			all += *(
+			    const uint64_t *)((const char *)lm_mesh_counters(s->w.nodes[i]->mesh) +
+					      offset);
+	return all;
+}
+
+#define SUM(s, counter) sum((s), offsetof(struct lm_mesh_counters, counter))
+
+static uint64_t links_up(const struct scale *s)
+{
+	return SUM(s, sessions_up) - SUM(s, sessions_down);
+}
+
+static void mark(struct scale *s)
+{
+	s->cpu = cpu_now();
+	s->sent = s->bytes = 0;
+	for (unsigned i = 0; i < s->n; i++) {
+		s->sent += s->w.nodes[i]->sent;
+		s->bytes += s->w.nodes[i]->sent_bytes;
+	}
+	s->done = SUM(s, handshakes_done);
+}
+
+/* What happened since the mark, for each node. */
+static void report(struct scale *s, const char *what, lm_time took)
+{
+	struct scale before = *s;
+	double per = 1.0 / s->n;
+
+	mark(s);
+	printf("%-9s %9.2f s  %10.1f messages  %12.1f bytes  %8.1f handshakes  %9.5f s CPU   "
+	       "each second: %8.2f messages %10.1f bytes\n",
+	       what, seconds(took), (double)(s->sent - before.sent) * per,
+	       (double)(s->bytes - before.bytes) * per, (double)(s->done - before.done) * per,
+	       (s->cpu - before.cpu) * per, (double)(s->sent - before.sent) * per / seconds(took),
+	       (double)(s->bytes - before.bytes) * per / seconds(took));
+	fflush(stdout);
+}
+
+static void make(struct scale *s, uint64_t seed)
+{
+	struct world *w = &s->w;
+
+	world_init(w, seed);
+	w->what = "lm_scale";
+	w->delay = 5 * LM_MSEC;
+	w->jitter = 30 * LM_MSEC;
+	w->loss = 1;
+	w->esp_may_miss = true;
+	for (unsigned i = 0; i < s->n; i++) {
+		struct node *n = world_node(w);
+
+		n->max_peers = s->peers + 1;
+		n->lanes = 1;
+	}
+}
+
+/* The directory at its best: everybody who is up and known to be up, at once. */
+static void boot(struct scale *s)
+{
+	struct world *w = &s->w;
+
+	for (unsigned i = 0; i < s->n; i++) {
+		struct node *n = w->nodes[i];
+
+		node_start(n);
+		for (unsigned k = 0; k < s->peers; k++) {
+			struct node *other = w->nodes[neighbour(s, i, k)];
+
+			if (other->mesh == NULL)
+				continue;
+			(void)node_tell(other, n);
+			(void)node_tell(n, other);
+		}
+		world_pass(w, s->boot / s->n);
+	}
+}
+
+static void talk(struct scale *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		for (unsigned k = 0; k < s->talks; k++) {
+			unsigned to = neighbour(s, i, world_random(&s->w, s->peers));
+
+			(void)node_send_esp(s->w.nodes[i], s->w.nodes[to]);
+		}
+}
+
+static void live(struct scale *s)
+{
+	lm_time end = s->w.now + s->life, minute = s->w.now + 60 * LM_SEC;
+
+	while (s->w.now < end) {
+		talk(s);
+		world_pass(&s->w, LM_SEC);
+		if (s->w.now >= minute) {
+			fprintf(stderr, "%6.0f s: %llu sessions, %.0f s CPU\n",
+				seconds(s->w.now - WORLD_START), (unsigned long long)links_up(s),
+				cpu_now());
+			minute += 60 * LM_SEC;
+		}
+	}
+}
+
+static void run(struct scale *s, uint64_t seed)
+{
+	uint64_t all = (uint64_t)s->n * s->peers, most, mem;
+	struct world *w = &s->w;
+	lm_time began;
+
+	printf("%u gateways, %u peers each, %s\n", s->n, s->peers,
+	       s->talks > 0 ? "some traffic" : "no traffic");
+	make(s, seed);
+	mem = heap();
+	mark(s);
+	boot(s);
+	report(s, "boot", s->boot);
+	began = w->now;
+	while ((most = links_up(s)) < all) {
+		world_pass(w, LOOK);
+		if (w->now - began > 300 * LM_SEC)
+			world_fail(w, "%llu of %llu sessions are up after 300 s",
+				   (unsigned long long)most, (unsigned long long)all);
+	}
+	report(s, "converge", w->now - began + 1);
+	printf("memory: %.1f kB each node, %.2f kB each peer of it, the model of its data plane "
+	       "included (%zu bytes)\n",
+	       (double)(heap() - mem) / s->n / 1e3, (double)(heap() - mem) / (double)all / 1e3,
+	       sizeof(struct node_peer) + sizeof(struct sa_in) + 16);
+	mark(s);
+	live(s);
+	report(s, "live", s->life);
+	printf("sessions that ended: %llu; refused: %llu by rate, %llu half open, cookies %llu; "
+	       "most datagrams on their way: %zu; events %llu; trace %016llx\n",
+	       (unsigned long long)SUM(s, sessions_down), (unsigned long long)SUM(s, rate_limited),
+	       (unsigned long long)SUM(s, half_open_full), (unsigned long long)SUM(s, cookie_sent),
+	       w->most_queue, (unsigned long long)w->events, (unsigned long long)w->trace);
+	if (links_up(s) < all)
+		world_fail(w, "%llu of %llu sessions are left", (unsigned long long)links_up(s),
+			   (unsigned long long)all);
+	world_free(w);
+}
+
+static void usage(FILE *f)
+{
+	fprintf(f, "usage: lm_scale [--nodes N] [--peers N] [--boot SECONDS] [--life SECONDS]\n"
+		   "                [--talk PACKETS] [--seed N]\n"
+		   "N gateways; --peers 0: everybody with everybody.\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"nodes", required_argument, NULL, 'n'}, {"peers", required_argument, NULL, 'p'},
+	    {"boot", required_argument, NULL, 'b'},  {"life", required_argument, NULL, 'l'},
+	    {"talk", required_argument, NULL, 't'},  {"seed", required_argument, NULL, 's'},
+	    {"help", no_argument, NULL, 'h'},	     {NULL, 0, NULL, 0},
+	};
+	struct scale *s = calloc(1, sizeof(*s));
+	unsigned long seed = 1;
+	int opt;
+
+	if (s == NULL)
+		return 1;
+	s->n = 100;
+	s->boot = 10 * LM_SEC;
+	s->life = 120 * LM_SEC;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		unsigned long v = optarg != NULL ? strtoul(optarg, NULL, 0) : 0;
+
+		if (opt == 'n')
+			s->n = (unsigned)v;
+		else if (opt == 'p')
+			s->peers = (unsigned)v;
+		else if (opt == 'b')
+			s->boot = v * LM_SEC;
+		else if (opt == 'l')
+			s->life = v * LM_SEC;
+		else if (opt == 't')
+			s->talks = (unsigned)v;
+		else if (opt == 's')
+			seed = v;
+		else {
+			usage(opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? 0 : 2;
+		}
+	}
+	if (s->n < 3 || s->n > 30000 || s->peers >= s->n || s->life < LM_SEC) {
+		usage(stderr);
+		return 2;
+	}
+	if (s->peers == 0)
+		s->peers = s->n - 1;
+	run(s, seed);
+	free(s);
+	return 0;
+}
