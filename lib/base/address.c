@@ -125,8 +125,10 @@ struct lm_prefix lm_prefix_of(const struct lm_ip *ip, unsigned len)
 	if (len > bits)
 		len = bits;
 	p.len = (uint8_t)len;
-	for (unsigned i = len; i < 128; i++)
-		p.ip.b[i / 8] &= (uint8_t) ~(0x80u >> i % 8);
+	if (len % 8 != 0)
+		p.ip.b[len / 8] &= (uint8_t)(0xff00u >> len % 8);
+	for (unsigned i = (len + 7) / 8; i < sizeof(p.ip.b); i++)
+		p.ip.b[i] = 0;
 	return p;
 }
 

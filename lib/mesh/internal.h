@@ -240,7 +240,8 @@ struct lm_mesh {
 	struct log_limit refusals, events;
 
 	struct overlay *overlays;
-	uint32_t overlay_lengths[2][129];
+	uint32_t overlay_lengths[2][129]; /* prefixes of each length, by family */
+	uint32_t overlay_tops[2][256];	  /* prefixes that touch the /8 */
 
 	struct lm_local_endpoint local[LM_ENDPOINTS_MAX];
 	uint8_t n_local;

@@ -3,7 +3,8 @@
  * Addresses inside the mesh. A datagram of ours to one of them would go into a
  * tunnel and wrap itself (Nebula #741), so they are never endpoints. Prefixes
  * are counted, as two certificates may hold the same; a lookup tries only the
- * lengths that occur.
+ * lengths that occur, and only in the /8s that are in use: most addresses of the
+ * underlay are in another one.
  */
 #include "internal.h"
 
@@ -13,6 +14,16 @@
 static uint32_t *length_count(struct lm_mesh *m, const struct lm_prefix *p)
 {
 	return &m->overlay_lengths[p->ip.family == 6][p->len];
+}
+
+/* Counts a prefix in (by: 1) or out (-1) of each /8 that it touches. */
+static void count_tops(struct lm_mesh *m, const struct lm_prefix *p, int by)
+{
+	uint32_t *tops = m->overlay_tops[p->ip.family == 6];
+	unsigned n = p->len >= 8 ? 1 : 1u << (8 - p->len);
+
+	for (unsigned i = 0; i < n; i++)
+		tops[p->ip.b[0] + i] += (uint32_t)by;
 }
 
 static struct overlay *find(const struct lm_mesh *m, const struct lm_prefix *p)
@@ -38,6 +49,7 @@ static int add(struct lm_mesh *m, const struct lm_prefix *p)
 			return -ENOMEM;
 		}
 		++*length_count(m, p);
+		count_tops(m, p, 1);
 	}
 	o->refs++;
 	return 0;
@@ -51,6 +63,7 @@ static void del(struct lm_mesh *m, const struct lm_prefix *p)
 		return;
 	HASH_DEL(m->overlays, o);
 	--*length_count(m, p);
+	count_tops(m, p, -1);
 	free(o);
 }
 
@@ -95,6 +108,8 @@ bool lm_m_overlay_has(const struct lm_mesh *m, const struct lm_ip *ip)
 {
 	const uint32_t *count = m->overlay_lengths[ip->family == 6];
 
+	if (m->overlay_tops[ip->family == 6][ip->b[0]] == 0)
+		return false;
 	for (unsigned len = 1; len <= lm_ip_bits(ip); len++) {
 		struct lm_prefix p;
 

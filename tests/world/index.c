@@ -147,10 +147,14 @@ void overlay_add(struct world *w, const struct lm_prefix *p)
 	o->prefix = key;
 	HASH_ADD(hh, w->overlays, prefix, sizeof(o->prefix), o);
 	w->overlay_lengths[key.ip.family == 6][key.len] = true;
+	for (unsigned i = 0; i < (key.len >= 8 ? 1 : 1u << (8 - key.len)); i++)
+		w->overlay_tops[key.ip.family == 6][key.ip.b[0] + i] = true;
 }
 
 bool overlay_has(const struct world *w, const struct lm_ip *ip)
 {
+	if (!w->overlay_tops[ip->family == 6][ip->b[0]])
+		return false;
 	for (unsigned len = 1; len <= lm_ip_bits(ip); len++) {
 		struct lm_prefix key;
 		struct overlays *o;

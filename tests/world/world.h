@@ -144,8 +144,8 @@ struct world {
 	struct keys *keys;     /* every outbound SA key that there ever was */
 	struct places *places; /* who is where */
 	struct overlays *overlays;
-	bool overlay_lengths[2][129];
-	struct names *names; /* nodes by key */
+	bool overlay_lengths[2][129], overlay_tops[2][256]; /* that occur, by family; /8s */
+	struct names *names;				    /* nodes by key */
 	lm_time next_report;
 	uint64_t events, events_now; /* now: without the clock moving */
 	uint64_t trace;		     /* a hash of all that has happened */
