@@ -89,6 +89,8 @@ struct lm_mesh_ops {
 	void (*announce)(void *user, uint64_t sequence, const uint8_t *data, size_t len);
 	/* A revocation list newer than any before was taken: to be stored and passed on. */
 	void (*revocation)(void *user, const uint8_t *data, size_t len);
+	/* Ask the coordinators to tell the node that we want to reach it (SIGNAL); best effort. */
+	void (*signal)(void *user, const uint8_t node[32]);
 	void (*random)(void *user, void *out, size_t len);
 };
 
@@ -150,6 +152,9 @@ enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8
 /* A coordinator no longer lists the node. Live sessions stay; it is forgotten once none is left
  * (a coordinator is not trusted to end one). */
 void lm_mesh_record_removed(struct lm_mesh *m, struct lm_now now, const uint8_t node[32]);
+/* A coordinator says that the node wants to reach us: both try at the same time, which opens the
+ * NATs between. It may lie, so few of these count. */
+void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, const uint8_t node[32]);
 /* Ends sessions of revoked nodes at once. */
 enum lm_verdict lm_mesh_revocation(struct lm_mesh *m, struct lm_now now, const uint8_t *data,
 				   size_t len);
@@ -210,6 +215,7 @@ struct lm_mesh_counters {
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
 	uint64_t dh; /* responder handshakes that cost a DH */
 	uint64_t stun_sent, stun_answered, stun_unexpected;
+	uint64_t signals_sent, signals_taken, signals_ignored;
 };
 const struct lm_mesh_counters *lm_mesh_counters(const struct lm_mesh *m);
 

@@ -154,6 +154,11 @@ enum lm_ctr_kind {
 	X(SESSIONS_DOWN, "sessions_down", EVENTS, EVENT, "peers that went down")                   \
 	X(REKEYS, "rekeys", EVENTS, EVENT, "sessions replaced by a newer one")                     \
 	X(MOVES, "moves", EVENTS, EVENT, "peers that moved to another address")                    \
+	X(SIGNALS_SENT, "signals_sent", EVENTS, EVENT, "coordinators asked to wake a peer up")     \
+	X(SIGNALS_TAKEN, "signals_taken", EVENTS, EVENT,                                           \
+	  "peers that want to reach us, we try too")                                               \
+	X(SIGNALS_IGNORED, "signals_ignored", EVENTS, EVENT,                                       \
+	  "the same of unknown peers, or too many")                                                \
 	X(STUN_SENT, "stun_sent", EVENTS, EVENT, "STUN requests sent")                             \
 	X(STUN_ANSWERED, "stun_answered", EVENTS, EVENT, "STUN requests answered")
 

@@ -73,6 +73,15 @@ static void on_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t re
 	lm_directory_synced(s->c->directory, s->source, epoch, revision, gone, s->c);
 }
 
+static void on_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
+{
+	struct lm_control *c = ((struct lm_coord_slot *)user)->c;
+
+	(void)token;
+	lm_mesh_signalled(c->mesh, lm_control_now(c), node);
+	lm_control_rearm(c);
+}
+
 static void on_state(void *user, enum lm_coord_state state, const char *why)
 {
 	struct lm_coord_slot *s = user;
@@ -99,6 +108,7 @@ static const struct lm_coord_link_ops link_ops = {
     .revocation = on_revocation,
     .resync = on_resync,
     .synced = on_synced,
+    .signalled = on_signalled,
     .state = on_state,
 };
 
@@ -210,4 +220,16 @@ void lm_coords_revocation(struct lm_control *c, const uint8_t *data, size_t len)
 	for (unsigned i = 0; c->coords != NULL && i < LM_CONFIG_COORDS_MAX; i++)
 		if (c->coords[i].link != NULL)
 			hand_revocation(&c->coords[i], data, len);
+}
+
+void lm_coords_signal(struct lm_control *c, const uint8_t node[LM_KEY_LEN])
+{
+	for (unsigned i = 0; c->coords != NULL && i < LM_CONFIG_COORDS_MAX; i++) {
+		struct lm_coord_slot *s = &c->coords[i];
+
+		/* Not linked, or no room: the mesh asks again. */
+		if (s->link != NULL &&
+		    lm_coord_client_signal(lm_coord_link_client(s->link), node, 0) == 0)
+			lm_coord_link_kick(s->link);
+	}
 }

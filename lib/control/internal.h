@@ -248,6 +248,8 @@ int lm_coords_start(struct lm_control *c, const struct lm_config *cfg,
 void lm_coords_stop(struct lm_control *c);
 void lm_coords_publish(struct lm_control *c, const uint8_t *ann, size_t len);
 void lm_coords_revocation(struct lm_control *c, const uint8_t *data, size_t len);
+/* Each tells the node, if it is linked there too, that we want to reach it. */
+void lm_coords_signal(struct lm_control *c, const uint8_t node[LM_KEY_LEN]);
 /* Judges a record or list and keeps it when it is good. source: LM_DIRECTORY_NO_SOURCE or a
  * coordinator's number. */
 void lm_control_revocation(struct lm_control *c, const uint8_t *data, size_t len, const char *from);

@@ -228,6 +228,11 @@ static void op_revocation(void *user, const uint8_t *data, size_t len)
 	lm_coords_revocation(c, data, len);
 }
 
+static void op_signal(void *user, const uint8_t node[32])
+{
+	lm_coords_signal(user, node);
+}
+
 static void op_random(void *user, void *out, size_t len)
 {
 	(void)user;
@@ -244,5 +249,6 @@ const struct lm_mesh_ops lm_control_mesh_ops = {
     .peer_gone = op_peer_gone,
     .announce = op_announce,
     .revocation = op_revocation,
+    .signal = op_signal,
     .random = op_random,
 };

@@ -102,6 +102,8 @@ static bool begin_round(struct lm_mesh *m, struct peer *p)
 	p->rounds++;
 	if (n_targets == 0)
 		return false;
+	if (p->current == NULL && p->rounds > 1)
+		lm_m_signal(m, p);
 	oldest = lm_m_session_oldest(p, SESSION_INIT, &n);
 	if (n >= LM_M_INITIATIONS)
 		lm_m_session_free(m, oldest, 0);

@@ -32,7 +32,7 @@
 #define LM_M_EPHEMERAL_LEN    8	 /* bytes of each: who finds another with them harms itself */
 #define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
 #define LM_M_TARGETS	      16 /* datagrams of one handshake round */
-#define LM_M_PACE	      (100 * LM_MSEC)
+#define LM_M_PACE	      (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
 #define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
 #define LM_M_CANDIDATE_TRIES  4		      /* message 1s to an address that never answered, */
 #define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* in each of these: 4.8 kB */
@@ -108,7 +108,9 @@ struct candidate {
 	enum lm_path_kind kind;
 	bool answered; /* something authentic came from there */
 	bool has_cookie;
-	uint8_t tries; /* left, while not answered */
+	uint8_t tries;	 /* left, while not answered */
+	uint8_t punches; /* since punched */
+	lm_time punched;
 	lm_time refilled, sent, cookie_at;
 	uint8_t cookie[LM_COOKIE_LEN];
 };
@@ -160,10 +162,12 @@ struct peer {
 
 	/* handshakes that we start */
 	struct due connect;
-	bool connecting;	/* rounds are under way */
-	bool everywhere;	/* not only over the current path */
-	uint32_t rounds;	/* since the last success */
-	struct session *pacing; /* INIT session with targets left */
+	bool connecting;		/* rounds are under way */
+	bool everywhere;		/* not only over the current path */
+	uint32_t rounds;		/* since the last success */
+	struct session *pacing;		/* INIT session with targets left */
+	lm_time signal_sent, signalled; /* last SIGNAL to it, and from it, by a coordinator */
+	uint8_t signals;		/* sent since it was up */
 
 	/* where it is */
 	struct candidate candidates[LM_M_CANDIDATES];
@@ -238,6 +242,8 @@ struct lm_mesh {
 	struct lm_rate rate;
 	uint32_t handshake_limit;
 	struct log_limit refusals, events;
+	double signal_tokens; /* SIGNALLED that still count */
+	lm_time signal_refilled;
 
 	struct overlay *overlays;
 	uint32_t overlay_lengths[2][129]; /* prefixes of each length, by family */
@@ -333,6 +339,10 @@ void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t
 /* Our hello for the session; its length. */
 int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, size_t cap,
 	       size_t pad_to) LM_MUST_CHECK;
+
+/* punch.c */
+/* Has the coordinators tell the peer that we try to reach it; not too often. */
+void lm_m_signal(struct lm_mesh *m, struct peer *p);
 
 /* respond.c */
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);

@@ -108,32 +108,6 @@ bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c)
 	return true;
 }
 
-/* Port by port, so that two datagrams to one address are as far apart as can be; each round starts
- * at another port and address. */
-uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
-		     struct lm_path out[LM_M_TARGETS])
-{
-	uint8_t n = 0;
-
-	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote)) {
-		out[0] = p->path;
-		return 1;
-	}
-	for (unsigned i = 0; i < LM_MESH_WAN_MAX; i++) {
-		uint16_t port = (uint16_t)((i + p->rounds) % LM_MESH_WAN_MAX);
-
-		for (unsigned j = 0; j < p->n_candidates && n < LM_M_TARGETS; j++) {
-			const struct candidate *c =
-			    &p->candidates[(j + p->rounds) % p->n_candidates];
-
-			if (lm_m_wan_ok(m, port, &c->ep) && lm_m_endpoint_ok(m, &c->ep) &&
-			    !lm_m_own_endpoint(m, &c->ep))
-				out[n++] = (struct lm_path){.port = port, .remote = c->ep};
-		}
-	}
-	return n;
-}
-
 struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
 {
 	const struct candidate *c = lm_m_candidate(p, &path->remote);

@@ -243,6 +243,7 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 	drop_rivals(m, s);
 	lm_m_connect_stop(m, p);
 	p->rounds = 0;
+	p->signals = 0;
 	if (was_up) {
 		m->count.rekeys++;
 		lm_m_event(m, LM_LOG_DEBUG, "%s: new session %08x", lm_m_peer_label(p, label),

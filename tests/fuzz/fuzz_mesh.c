@@ -204,6 +204,9 @@ static void instruction(struct run *r, struct lm_reader *in)
 			take_out(r, i);
 		break;
 	case 10:
+		if (op & 0x80)
+			lm_mesh_signalled(n->mesh, world_now(&r->w, n),
+					  r->w.nodes[(arg + 1) % NODES]->id->ed_public);
 		(void)lm_mesh_rekey(n->mesh, world_now(&r->w, n), lm_r_u8(in) % NODES);
 		break;
 	case 11:

@@ -120,8 +120,7 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 	struct world *w = n->world;
 
 	world_must(w, path->port < n->n_wan && len > 0 && len <= LM_CONTROL_MAX);
-	world_must(w,
-		   lm_demux(data, len) == LM_DEMUX_CONTROL || lm_demux(data, len) == LM_DEMUX_STUN);
+	world_must(w, lm_demux(data, len) != LM_DEMUX_ESP && lm_demux(data, len) != LM_DEMUX_BAD);
 	n->sent++;
 	n->sent_bytes += len;
 	n->inits += lm_msg_type(data, len) == LM_MSG_INIT;
@@ -292,6 +291,15 @@ static void op_revocation(void *user, const uint8_t *data, size_t len)
 			must_not_be_revoked(n, &n->peers[i]);
 }
 
+static void op_signal(void *user, const uint8_t node[32])
+{
+	struct node *n = user;
+
+	n->signals++;
+	if (n->signal != NULL)
+		n->signal(n, node);
+}
+
 static void op_random(void *user, void *out, size_t len)
 {
 	world_random_bytes(((struct node *)user)->world, out, len);
@@ -307,6 +315,7 @@ const struct lm_mesh_ops plane_ops = {
     .peer_gone = op_peer_gone,
     .announce = op_announce,
     .revocation = op_revocation,
+    .signal = op_signal,
     .random = op_random,
 };
 
@@ -424,6 +433,8 @@ void node_deliver(struct node *n, unsigned port, const struct datagram *d)
 		node_sync(n);
 		return;
 	}
+	if (lm_demux(d->data, d->len) == LM_DEMUX_KEEPALIVE)
+		return; /* the workers drop it */
 	n->got++;
 	n->got_bytes += d->len;
 	n->answered = 0;

@@ -101,6 +101,8 @@ struct node {
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
 	void *user;
 	void (*announced)(struct node *n); /* ann has changed (opt) */
+	uint64_t signals;
+	void (*signal)(struct node *n, const uint8_t node[32]); /* to a coordinator (opt) */
 	struct lm_log *log;
 	/* Sees each line; false: not to be printed. */
 	bool (*log_sink)(struct node *n, const char *line);
