@@ -37,8 +37,9 @@ for i in site1 site2; do
 	is "$(captured $i 'udp port 4500 and udp[8] & 0x80 != 0')" -ge 30 "ESP packets on $i"
 	is "$(captured $i 'udp port 4500 and udp[8:4] == 0')" -gt 1 "control messages on $i"
 	is "$(captured $i 'tcp port 4600')" -gt 4 "coordinator segments on $i"
-	# Neither ESP, control, nor keepalive: nothing else shares the port.
-	is "$(captured $i 'udp port 4500 and udp[8] & 0x80 == 0 and udp[8:4] != 0 and udp[8] != 0xff')" = 0 \
+	# Neither ESP, control, STUN (its magic cookie), nor keepalive: nothing else shares the port.
+	is "$(captured $i 'udp port 4500 and udp[8] & 0x80 == 0 and udp[8:4] != 0 and udp[8] != 0xff
+		and udp[12:4] != 0x2112a442')" = 0 \
 		"datagrams of no known kind on $i"
 done
 for i in site1 site2 coord; do

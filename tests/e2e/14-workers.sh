@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Two and four workers: lanes, packets handed over to the lane's worker, flows spread and each in
 # order; gateways with different numbers of workers understand each other.
+# alone
 . "$(dirname "$0")/lib.sh"
 need iperf3
 lab_keys

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A gateway with default settings and without hugepages: less than 512 MB, less than 15 % of a core
 # when idle, and under traffic and rekeys it neither grows nor leaks descriptors.
+# alone
 . "$(dirname "$0")/lib.sh"
 lab_extra='memory = { hugepages = "no"; };'
 lab_rekey=2

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # app/quickstart as a newcomer uses it: up twice, what the README says to try, down twice, and then
 # no trace of it. Its names are fixed, so this is not done where one is up already.
+# alone
 . "$(dirname "$0")/lib.sh"
 [ ! -e /run/netns/lm-wan ] || skip "a quickstart mesh is up here"
 quickstart=$lab_top/app/quickstart

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Under load a worker makes no system calls but those of its idle sleeps and of the af_packet ports
 # (send, poll), and the wake-up of the control thread when there is something for it.
+# alone
 . "$(dirname "$0")/lib.sh"
 need strace iperf3
 up

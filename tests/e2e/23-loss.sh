@@ -3,6 +3,7 @@
 # A WAN that loses a quarter of the packets: sessions come up all the same, rekeys go on, and what
 # gets lost is what the WAN loses, not more. Then nearly all
 # is lost for a while; both sides notice, and come back by themselves.
+# alone
 . "$(dirname "$0")/lib.sh"
 need nft
 lab_rekey=2

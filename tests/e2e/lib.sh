@@ -14,8 +14,10 @@ set -euo pipefail
 e2e_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab_top=$(cd "$e2e_dir/../.." && pwd)
 lab_build=${LM_BUILD:-$lab_top/build}
-lab_ns=lmt$$-
-lab_inst=lmt$$-
+# Not the process number alone: two scripts in namespaces of their own may have the same, and
+# huge pages are the machine's.
+lab_ns=lmt$$x$((RANDOM % 10000))-
+lab_inst=$lab_ns
 lab_sites=${lab_sites:-1 2}
 # /run, since the coordinator, which is not root, must get there.
 lab_run=$(mktemp -d /run/lanemesh-e2e.XXXXXX)
