@@ -42,14 +42,15 @@ enum lm_esp_status {
  */
 #define LM_OUTER_MAX (14 + 40 + 8 + LM_RELAY_HDR_LEN)
 struct lm_outer {
-	uint8_t hdr[80]; /* the bytes; first hdr_len count */
+	uint32_t csum0;	 /* what stays of a checksum, folded to 16 bits: IPv4: the header without
+			    length, id and TOS; IPv6: UDP ports and pseudo-header without length */
+	uint16_t port;	 /* DPDK port index to send on; esp does not read it */
 	uint8_t hdr_len; /* 42 or 62; through a relay LM_RELAY_HDR_LEN more */
 	uint8_t ip_off;	 /* 14 */
 	bool ip6;
 	uint8_t relay_len; /* of the relay's header at the end of hdr: LM_RELAY_HDR_LEN or 0 */
-	uint16_t port;	   /* DPDK port index to send on; esp does not read it */
-	uint32_t csum0;	   /* what stays of a checksum, folded to 16 bits: IPv4: the header without
-			   length, id and TOS; IPv6: UDP ports and pseudo-header without length */
+	uint8_t pad_[2];
+	uint8_t hdr[80]; /* the bytes; first hdr_len count */
 };
 /* Builds one. src and dst must be of one family, ports not 0; df sets IPv4's DF. 0 or -EINVAL. */
 int lm_outer_build(struct lm_outer *o, const struct lm_mac *src_mac, const struct lm_mac *dst_mac,
@@ -65,9 +66,8 @@ struct lm_sa_out {
 	uint32_t hard; /* no packet is sent with a number above this */
 	uint32_t spi_be;
 	uint8_t salt[4];
-	uint64_t packets; /* read by the control thread, relaxed */
-	uint64_t bytes;	  /* of inner packets; same */
-	uint8_t pad_[24];
+	uint64_t bytes; /* of inner packets; it and seq are read by the control thread, relaxed */
+	uint8_t pad_[32];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct lm_sa_out) == 64, "an outbound SA is one cache line");
 

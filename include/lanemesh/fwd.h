@@ -108,6 +108,8 @@ const struct lm_adj *lm_fwd_adjs(const struct lm_fwd *f);
 #define LM_SRCCHECK_MAX 40
 struct lm_srccheck {
 	uint32_t peer; /* UINT32_MAX: our LANs */
+	/* What lm_srccheck4_quick asks: the longest prefix without any of those addresses. */
+	uint32_t quick_net, quick_mask;
 	uint8_t n4, n6;
 	uint8_t pad_[2];
 	/* Longest prefix first, host byte order: n4 times address and mask in one, then n6 times
@@ -122,6 +124,13 @@ int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefi
 /* src in host byte order; adj: what lm_fwd_lookup4 said about src (looked up in the burst). */
 bool lm_srccheck4(const struct lm_srccheck *c, const struct lm_fwd *f, uint32_t src, uint32_t adj)
     LM_NONNULL(1, 2);
+/* True: lm_srccheck4 would say so too. owner: the next hop that adj stands for. */
+static inline bool lm_srccheck4_quick(const struct lm_srccheck *c, uint32_t src,
+				      const struct lm_adj *owner)
+{
+	/* Next hops other than a peer have the LANs' number. */
+	return (src & c->quick_mask) == c->quick_net && owner->peer == c->peer;
+}
 bool lm_srccheck6(const struct lm_srccheck *c, const struct lm_fwd *f, const uint8_t src[16],
 		  uint32_t adj) LM_NONNULL(1, 2, 3);
 

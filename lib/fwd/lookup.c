@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bulk lookups. Each level is one pass over the burst that also prefetches the
- * next, so that the cache misses of 64 packets overlap instead of adding up.
+ * Bulk lookups. Each level is one pass over the burst, so that the cache misses of
+ * its packets overlap instead of adding up.
  */
 #include "fwd_internal.h"
 
@@ -18,6 +18,8 @@ static inline uint32_t target_of(uint32_t e, uint32_t zero)
 	return e != 0 ? LM_LPM_TARGET(e) : zero;
 }
 
+/* No pass that prefetches and no branch on what is found: so the CPU itself loads many entries at a
+ * time. */
 static void chunk4(const struct lm_lpm *t, uint32_t zero, const uint32_t *dst, uint32_t *adj,
 		   unsigned n)
 {
@@ -25,19 +27,15 @@ static void chunk4(const struct lm_lpm *t, uint32_t zero, const uint32_t *dst, u
 	uint8_t deeper[CHUNK];
 	unsigned left = 0;
 
-	for (unsigned i = 0; i < n; i++)
-		__builtin_prefetch(&root[dst[i] >> 8]);
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t e = lm_lpm_load(&root[dst[i] >> 8]);
 
-		if (e & LM_LPM_EXT) {
-			__builtin_prefetch(group_entry(t, e, (uint8_t)dst[i]));
-			deeper[left++] = (uint8_t)i;
-			adj[i] = e;
-		} else {
-			adj[i] = target_of(e, zero);
-		}
+		deeper[left] = (uint8_t)i;
+		left += (e & LM_LPM_EXT) != 0;
+		adj[i] = e & LM_LPM_EXT ? e : target_of(e, zero);
 	}
+	for (unsigned k = 0; k < left; k++)
+		__builtin_prefetch(group_entry(t, adj[deeper[k]], (uint8_t)dst[deeper[k]]));
 	for (unsigned k = 0; k < left; k++) {
 		unsigned i = deeper[k];
 

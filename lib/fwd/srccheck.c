@@ -70,10 +70,48 @@ size_t lm_srccheck_size(const struct lm_prefix *prefixes, unsigned n)
 	return sizeof(struct lm_srccheck) + words * sizeof(uint64_t);
 }
 
+/* RFC 1812 section 5.3.7 and RFC 3927 section 2.7: never a source that a router forwards. */
+static bool special4(uint32_t a)
+{
+	unsigned top = a >> 24;
+
+	return top == 0 || top == 127 || top >= 224 || a >> 16 == 0xa9fe;
+}
+
+/* Has the prefix such an address? */
+static bool has_special4(uint32_t net, uint32_t mask)
+{
+	static const struct {
+		uint32_t net, mask;
+	} special[] = {{0, 0xff000000},
+		       {0x7f000000, 0xff000000},
+		       {0xe0000000, 0xe0000000},
+		       {0xa9fe0000, 0xffff0000}};
+
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(special); i++)
+		if (((net ^ special[i].net) & mask & special[i].mask) == 0)
+			return true;
+	return false;
+}
+
+static void choose_quick(struct lm_srccheck *c)
+{
+	for (unsigned i = 0; i < c->n4; i++) {
+		uint32_t net = (uint32_t)(c->nets[i] >> 32), mask = (uint32_t)c->nets[i];
+
+		if (has_special4(net, mask))
+			continue;
+		c->quick_net = net;
+		c->quick_mask = mask;
+		return;
+	}
+}
+
 int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefix *prefixes,
 		     unsigned n)
 {
-	*c = (struct lm_srccheck){.peer = peer};
+	/* quick_net and no mask: nothing passes. */
+	*c = (struct lm_srccheck){.peer = peer, .quick_net = 1};
 	if (n > LM_SRCCHECK_MAX)
 		return -EINVAL;
 	for (unsigned i = 0; i < n; i++)
@@ -85,15 +123,8 @@ int lm_srccheck_init(struct lm_srccheck *c, uint32_t peer, const struct lm_prefi
 	for (unsigned i = 0; i < n; i++)
 		if (prefixes[i].ip.family == 6)
 			add6(c, &prefixes[i]);
+	choose_quick(c);
 	return 0;
-}
-
-/* RFC 1812 section 5.3.7 and RFC 3927 section 2.7: never a source that a router forwards. */
-static bool special4(uint32_t a)
-{
-	unsigned top = a >> 24;
-
-	return top == 0 || top == 127 || top >= 224 || a >> 16 == 0xa9fe;
 }
 
 /* RFC 4291 section 2.5.2 to 2.7; v4-mapped (Nebula #1786) would be an IPv4 source unseen by the

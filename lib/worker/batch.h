@@ -11,16 +11,31 @@ static inline void lm_batch_reset(struct lm_batch *b)
 	b->n = b->n6 = 0;
 }
 
-/* ip: the checked IP packet, which is m's data from now on. */
-static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, const uint8_t *ip)
+static inline void lm_crypt_reset(struct lm_crypt *c)
+{
+	c->n = 0;
+	c->ip6 = false;
+	c->inner_bytes = c->frame_bytes = 0;
+}
+
+/* ip: a checked IPv4 packet in m. */
+static inline void lm_batch_add4(struct lm_batch *b, struct rte_mbuf *m, uint8_t *ip)
 {
 	unsigned i = b->n++;
 
 	b->m[i] = m;
-	if (likely(lm_is_ip4(ip))) {
-		b->dst4[i] = lm_be32(ip + 16);
-		b->src4[i] = lm_be32(ip + 12);
-	} else {
+	b->ip[i] = ip;
+	b->dst4[i] = lm_be32(ip + 16);
+	b->src4[i] = lm_be32(ip + 12);
+}
+
+/* The same for either family. */
+static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, uint8_t *ip)
+{
+	unsigned i = b->n;
+
+	lm_batch_add4(b, m, ip);
+	if (!lm_is_ip4(ip)) {
 		/* Looked up in vain: cheaper than two lists for a burst of one family. */
 		b->dst4[i] = b->src4[i] = 0;
 		b->dst6[b->n6] = ip + 24;
@@ -29,14 +44,18 @@ static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, const ui
 	}
 }
 
+static inline void lm_batch_lookup4(struct lm_batch *b, const struct lm_fwd *f)
+{
+	lm_fwd_lookup4(f, b->dst4, b->dst, b->n);
+	lm_fwd_lookup4(f, b->src4, b->src, b->n);
+}
+
 static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
 {
 	uint32_t dst[LM_BURST], src[LM_BURST];
 
-	if (likely(b->n6 < b->n)) {
-		lm_fwd_lookup4(f, b->dst4, b->dst, b->n);
-		lm_fwd_lookup4(f, b->src4, b->src, b->n);
-	}
+	if (b->n6 < b->n)
+		lm_batch_lookup4(b, f);
 	if (b->n6 > 0) {
 		lm_fwd_lookup6(f, b->dst6, dst, b->n6);
 		lm_fwd_lookup6(f, b->src6, src, b->n6);
@@ -53,8 +72,8 @@ static inline bool lm_source_ok(const struct lm_srccheck *c, const struct lm_fwd
 {
 	if (unlikely(c == NULL))
 		return false;
-	return likely(lm_is_ip4(ip)) ? lm_srccheck4(c, f, lm_be32(ip + 12), src)
-				     : lm_srccheck6(c, f, ip + 8, src);
+	return lm_is_ip4(ip) ? lm_srccheck4(c, f, lm_be32(ip + 12), src)
+			     : lm_srccheck6(c, f, ip + 8, src);
 }
 
 #endif

@@ -226,6 +226,20 @@ static int build(struct lm_dp *dp, const struct lm_dp_config *cfg, struct lm_err
 	return 0;
 }
 
+static uint16_t only_wan(const struct lm_dp_config *cfg)
+{
+	uint16_t found = LM_DP_PORT_NONE;
+
+	for (uint16_t i = 0; i < cfg->n_ports; i++) {
+		if (cfg->ports[i].role != LM_DP_WAN)
+			continue;
+		if (found != LM_DP_PORT_NONE)
+			return LM_DP_PORT_NONE;
+		found = i;
+	}
+	return found;
+}
+
 int lm_dp_create(const struct lm_dp_config *cfg, struct lm_dp **out, struct lm_error *err)
 {
 	struct lm_dp *dp;
@@ -241,6 +255,7 @@ int lm_dp_create(const struct lm_dp_config *cfg, struct lm_dp **out, struct lm_e
 	dp->n_workers = cfg->workers;
 	dp->idle_poll = cfg->idle_poll;
 	dp->max_peers = cfg->max_peers;
+	dp->only_wan = only_wan(cfg);
 	dp->control_sleeps = true;
 	e = build(dp, cfg, err);
 	for (unsigned i = 0; e == 0 && i < dp->n_workers; i++) {

@@ -48,7 +48,7 @@ int lm_dp_usage(const struct lm_dp *dp, uint32_t spi_base, struct lm_dp_usage *o
 		uint32_t seq = __atomic_load_n(&sas->sa[i].seq, __ATOMIC_RELAXED);
 
 		out->highest_seq = seq > out->highest_seq ? seq : out->highest_seq;
-		out->tx_packets += peek(&sas->sa[i].packets);
+		out->tx_packets += __atomic_load_n(&sas->sa[i].seq, __ATOMIC_RELAXED);
 		out->tx_bytes += peek(&sas->sa[i].bytes);
 	}
 	return 0;

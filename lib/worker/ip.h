@@ -31,19 +31,17 @@ static inline uint32_t lm_word(const void *p)
 	return v;
 }
 
-/* Total length of the IPv4 packet in `have` bytes, 0 when its header is wrong (RFC 1812 section
- * 5.2.2: version, lengths, checksum). */
-static inline unsigned lm_ip4_total(const uint8_t *p, unsigned have)
+/* Do an IPv4 packet's type and a header without options begin here, at the frame's byte 12? */
+static inline bool lm_is_plain4(const uint8_t *type)
 {
-	unsigned ihl, total;
+	return (lm_word(type) & htobe32(0xffffff00)) == htobe32(LM_ETHERTYPE_IP4 << 16 | 0x4500);
+}
+
+/* Is the checksum of the IPv4 header at p right? ihl: its length, at least 20. */
+static inline bool lm_ip4_intact(const uint8_t *p, unsigned ihl)
+{
 	uint64_t sum = 0;
 
-	if (have < sizeof(struct lm_ip4_hdr) || p[0] >> 4 != 4)
-		return 0;
-	ihl = (p[0] & 15u) * 4;
-	total = lm_be16(p + 2);
-	if (ihl < sizeof(struct lm_ip4_hdr) || total < ihl || total > have)
-		return 0;
 	/* The fixed part without a loop; options are rare. */
 	for (unsigned i = 0; i < sizeof(struct lm_ip4_hdr); i += 4)
 		sum += lm_word(p + i);
@@ -51,7 +49,22 @@ static inline unsigned lm_ip4_total(const uint8_t *p, unsigned have)
 		sum += lm_word(p + i);
 	/* In ones' complement arithmetic 2^16 is 1, and a sum that is not 0 is minus 0 when 0xffff
 	 * divides it. By a constant: no division. */
-	return sum % 0xffff == 0 ? total : 0;
+	return sum % 0xffff == 0;
+}
+
+/* Total length of the IPv4 packet in `have` bytes, 0 when its header is wrong (RFC 1812 section
+ * 5.2.2: version, lengths, checksum). */
+static inline unsigned lm_ip4_total(const uint8_t *p, unsigned have)
+{
+	unsigned ihl, total;
+
+	if (have < sizeof(struct lm_ip4_hdr) || p[0] >> 4 != 4)
+		return 0;
+	ihl = (p[0] & 15u) * 4;
+	total = lm_be16(p + 2);
+	if (ihl < sizeof(struct lm_ip4_hdr) || total < ihl || total > have)
+		return 0;
+	return lm_ip4_intact(p, ihl) ? total : 0;
 }
 
 static inline unsigned lm_ip6_total(const uint8_t *p, unsigned have)

@@ -8,8 +8,10 @@
 #include "batch.h"
 #include "worker_internal.h"
 
-#define IGMP	 2
-#define HOPBYHOP 0
+#define IGMP	     2
+#define HOPBYHOP     0
+#define TCP_FLAGS    33u /* after an IPv4 header without options */
+#define TCP_FLAG_SYN 0x02
 
 /* Frames other than IP that the kernel's own protocols need: ARP, VLANs, LLC (STP, IS-IS), LACP,
  * EAPOL, LLDP. */
@@ -54,8 +56,23 @@ static bool kernel_wants6(const uint8_t *ip)
 	return lm_ip6_link_local(dst) || lm_ip6_routable(dst);
 }
 
+/* The frame that nearly all are: for us, an intact IPv4 header without options, to be routed. What
+ * is not, take_frame sorts out. */
+static inline bool is_plain(const struct lm_dp_port *p, const struct rte_mbuf *m,
+			    const uint8_t *frame)
+{
+	const uint8_t *ip = frame + LM_ETH_LEN;
+	int total = lm_be16(ip + 2);
+
+	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + sizeof(struct lm_ip4_hdr) &&
+	       lm_mac_equal(frame, p->mac.b) && lm_is_plain4(frame + 12) &&
+	       total >= (int)sizeof(struct lm_ip4_hdr) && total <= m->data_len - LM_ETH_LEN &&
+	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && !local_only4(ip, false);
+}
+
 /* True: an IP packet to be routed, m's data begins with it. Otherwise m is dealt with. */
-static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
+static __attribute__((noinline)) bool take_frame(struct lm_worker *w, uint16_t port,
+						 struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *), *ip = frame + LM_ETH_LEN;
 	bool group, local, wanted;
@@ -98,9 +115,7 @@ static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
 			lm_drop(w, m, LM_C_LAN_MULTICAST);
 		return false;
 	}
-	m->data_off += LM_ETH_LEN;
-	m->data_len = (uint16_t)total;
-	m->pkt_len = total;
+	lm_mbuf_set(m, ip, total);
 	return true;
 }
 
@@ -144,44 +159,57 @@ static void to_me(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, const 
 	lm_punt_twin(w, port, m);
 }
 
-/* Queues the packet for sealing with this worker's lane. */
-static bool to_peer(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint32_t peer,
-		    struct lm_esp_tx *d)
+/* Puts the packet into ESP with this worker's lane; what is left to the cipher is queued. plain:
+ * IPv4 without options. */
+static __rte_always_inline void to_peer(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
+					uint8_t *ip, unsigned len, uint32_t peer, bool plain)
 {
 	const struct lm_peer_slot *slot = &w->dp->peer[peer];
 	struct lm_sas_out *out = lm_rcu_load(&slot->out);
 	const struct lm_path_out *path = lm_rcu_load(&slot->path);
-	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
-	bool ip4 = lm_is_ip4(ip);
+	struct lm_crypt *c = &w->crypt;
+	struct lm_esp_tx d;
+	enum lm_esp_status status;
 
 	if (unlikely(out == NULL || path == NULL)) {
 		lm_drop(w, m, LM_C_NO_SESSION);
-		return false;
+		return;
 	}
-	if (unlikely(m->data_len > path->inner_mtu)) {
+	if (unlikely(len > path->inner_mtu)) {
+		lm_mbuf_set(m, ip, len);
 		too_big(w, port, m, path->inner_mtu);
-		return false;
+		return;
 	}
-	if (ip[ip4 ? 9 : 6] != LM_PROTO_UDP)
-		lm_mss_clamp(ip, m->data_len, path->inner_mtu);
-	if (likely(ip4))
+	/* DSCP: RFC 2983 uniform; ECN: RFC 6040 section 4.1 normal. */
+	if (plain) {
+		if (unlikely(ip[9] == LM_PROTO_TCP && (ip[TCP_FLAGS] & TCP_FLAG_SYN) != 0))
+			lm_mss_clamp(ip, len, path->inner_mtu);
 		lm_ip4_dec_ttl(ip);
-	else
-		ip[7]--;
-	*d = (struct lm_esp_tx){
-	    .sa = &out->sa[w->index],
-	    .outer = &path->outer,
-	    .data = ip,
-	    .len = m->data_len,
-	    .headroom = rte_pktmbuf_headroom(m),
-	    .tailroom = rte_pktmbuf_tailroom(m),
-	    .next = ip4 ? LM_PROTO_IP4 : LM_PROTO_IP6,
-	    .tos =
-		likely(ip4)
-		    ? ip[1]
-		    : lm_ip_tos(ip), /* DSCP: RFC 2983 uniform; ECN: RFC 6040 section 4.1 normal */
-	};
-	return true;
+		d.next = LM_PROTO_IP4;
+		d.tos = ip[1];
+	} else {
+		lm_mss_clamp(ip, len, path->inner_mtu);
+		lm_ip_dec_ttl(ip);
+		d.next = lm_is_ip4(ip) ? LM_PROTO_IP4 : LM_PROTO_IP6;
+		d.tos = lm_ip_tos(ip);
+	}
+	d.sa = &out->sa[w->index];
+	d.outer = &path->outer;
+	d.data = ip;
+	d.len = len;
+	d.headroom = (uint16_t)(ip - (uint8_t *)m->buf_addr);
+	d.tailroom = (uint16_t)(m->buf_len - d.headroom - len);
+	status = lm_esp_seal_begin(&d, &c->op[c->n]);
+	if (unlikely(status != LM_ESP_OK)) {
+		lm_drop(w, m, status == LM_ESP_EXPIRED ? LM_C_SEAL_EXPIRED : LM_C_SEAL_NO_ROOM);
+		return;
+	}
+	lm_mbuf_set(m, d.data, d.len);
+	c->outer[c->n] = d.outer;
+	c->m[c->n++] = m;
+	c->inner_bytes += len;
+	c->frame_bytes += d.len;
+	c->ip6 |= d.outer->ip6;
 }
 
 /* Between LANs of this site. */
@@ -205,105 +233,147 @@ static void to_link(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 		lm_punt_neighbour(w, adj, m);
 }
 
-static void seal_and_send(struct lm_worker *w, unsigned n)
+/* A packet that passed the checks of all families, m's data. */
+static void route_one(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
+		      const struct lm_adj *adj)
 {
-	uint64_t packets = 0, bytes = 0;
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
 
-	for (unsigned i = 0; i < n; i++)
-		bytes += w->seal[i].len;
-	lm_esp_seal(w->aead, w->seal, n);
-	for (unsigned i = 0; i < n; i++) {
-		const struct lm_esp_tx *d = &w->seal[i];
-		struct rte_mbuf *m = w->seal_m[i];
-
-		if (unlikely(d->status != LM_ESP_OK)) {
-			bytes -= d->len;
-			lm_drop(w, m,
-				d->status == LM_ESP_EXPIRED ? LM_C_SEAL_EXPIRED
-							    : LM_C_SEAL_NO_ROOM);
-			continue;
-		}
-		packets++;
-		m->data_off = (uint16_t)(d->data - (uint8_t *)m->buf_addr);
-		m->data_len = (uint16_t)d->len;
-		m->pkt_len = d->len;
-		lm_tx(w, d->outer->port, m);
+	if (lm_ip_ttl(ip) <= 1) {
+		refuse(w, port, m, LM_C_LAN_TTL_EXPIRED, LM_ICMP_TIME_EXCEEDED, 0);
+		return;
 	}
-	lm_count(&w->counters, LM_C_SEALED_PACKETS, packets);
-	lm_count(&w->counters, LM_C_SEALED_BYTES, bytes);
+	switch (adj->kind) {
+	case LM_ROUTE_PEER:
+		to_peer(w, port, m, ip, m->data_len, adj->peer, false);
+		break;
+	case LM_ROUTE_NEIGHBOUR:
+	case LM_ROUTE_CONNECTED:
+		to_link(w, port, m, adj);
+		break;
+	case LM_ROUTE_DROP:
+		refuse(w, port, m, LM_C_LAN_NO_ROUTE, LM_ICMP_PROHIBITED, 0);
+		break;
+	default:
+		refuse(w, port, m, LM_C_LAN_NO_ROUTE, LM_ICMP_NO_ROUTE, 0);
+		break;
+	}
 }
 
-static void route(struct lm_worker *w, uint16_t port)
+/* Packet i of the batch, m's data, in full. */
+static __rte_noinline void route_in_full(struct lm_worker *w, uint16_t port,
+					 const struct lm_batch *b, unsigned i)
 {
-	struct lm_batch *b = &w->batch;
 	const struct lm_fwd *f = w->dp->fwd;
-	const struct lm_srccheck *own = lm_rcu_load(&w->dp->own);
 	const struct lm_adj *adjs = lm_fwd_adjs(f);
-	unsigned sealing = 0;
+	struct rte_mbuf *m = b->m[i];
 
-	lm_batch_lookup(b, f);
+	if (adjs[b->dst[i]].kind == LM_ROUTE_TO_ME)
+		to_me(w, port, m, &adjs[b->src[i]]);
+	else if (!lm_source_ok(lm_rcu_load(&w->dp->own), f, b->ip[i], b->src[i]))
+		lm_drop(w, m, LM_C_LAN_SOURCE_NOT_OURS);
+	else
+		route_one(w, port, m, &adjs[b->dst[i]]);
+}
+
+/* The batch of plain packets: those that go to a peer, without detours. */
+static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
+{
+	static const struct lm_srccheck nobody = {.quick_net = 1};
+	const struct lm_srccheck *own = lm_rcu_load(&w->dp->own);
+	const struct lm_adj *adjs = lm_fwd_adjs(w->dp->fwd);
+	struct lm_batch *b = &w->plain;
+
+	if (unlikely(own == NULL))
+		own = &nobody;
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct lm_adj *adj = &adjs[b->dst[i]];
 		struct rte_mbuf *m = b->m[i];
-		const uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+		uint8_t *ip = b->ip[i];
+		unsigned len = lm_be16(ip + 2);
 
-		if (unlikely(adj->kind == LM_ROUTE_TO_ME)) {
-			to_me(w, port, m, &adjs[b->src[i]]);
-			continue;
-		}
-		if (unlikely(!lm_source_ok(own, f, ip, b->src[i]))) {
-			lm_drop(w, m, LM_C_LAN_SOURCE_NOT_OURS);
-			continue;
-		}
-		if (unlikely(lm_ip_ttl(ip) <= 1)) {
-			refuse(w, port, m, LM_C_LAN_TTL_EXPIRED, LM_ICMP_TIME_EXCEEDED, 0);
-			continue;
-		}
-		switch (adj->kind) {
-		case LM_ROUTE_PEER:
-			w->seal_m[sealing] = m;
-			sealing += to_peer(w, port, m, adj->peer, &w->seal[sealing]);
-			break;
-		case LM_ROUTE_NEIGHBOUR:
-		case LM_ROUTE_CONNECTED:
-			to_link(w, port, m, adj);
-			break;
-		case LM_ROUTE_DROP:
-			refuse(w, port, m, LM_C_LAN_NO_ROUTE, LM_ICMP_PROHIBITED, 0);
-			break;
-		default:
-			refuse(w, port, m, LM_C_LAN_NO_ROUTE, LM_ICMP_NO_ROUTE, 0);
-			break;
+		if (likely(adj->kind == LM_ROUTE_PEER && ip[8] > 1 &&
+			   lm_srccheck4_quick(own, b->src4[i], &adjs[b->src[i]]))) {
+			to_peer(w, port, m, ip, len, adj->peer, true);
+		} else {
+			lm_mbuf_set(m, ip, len);
+			route_in_full(w, port, b, i);
 		}
 	}
-	if (sealing > 0)
-		seal_and_send(w, sealing);
+}
+
+static void send_sealed(struct lm_worker *w)
+{
+	struct lm_crypt *c = &w->crypt;
+
+	lm_aead_seal(w->aead, c->op, c->n);
+	for (unsigned i = 0; c->ip6 && i < c->n; i++)
+		if (c->outer[i]->ip6)
+			lm_esp_seal_end6(rte_pktmbuf_mtod(c->m[i], uint8_t *), c->outer[i]);
+	if (likely(w->dp->only_wan != LM_DP_PORT_NONE))
+		lm_tx_all(w, w->dp->only_wan, c->m, c->n, c->frame_bytes);
+	else
+		for (unsigned i = 0; i < c->n; i++)
+			lm_tx(w, c->outer[i]->port, c->m[i]);
+	lm_count(&w->counters, LM_C_SEALED_PACKETS, c->n);
+	lm_count(&w->counters, LM_C_SEALED_BYTES, c->inner_bytes);
+}
+
+/* Both batches have been filled. */
+static void route(struct lm_worker *w, uint16_t port)
+{
+	lm_crypt_reset(&w->crypt);
+	if (w->plain.n > 0) {
+		lm_batch_lookup4(&w->plain, w->dp->fwd);
+		route_plain(w, port);
+	}
+	if (unlikely(w->other.n > 0)) {
+		lm_batch_lookup(&w->other, w->dp->fwd);
+		for (unsigned i = 0; i < w->other.n; i++)
+			route_in_full(w, port, &w->other, i);
+	}
+	if (w->crypt.n > 0)
+		send_sealed(w);
+}
+
+static __rte_noinline void parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
+				 unsigned n)
+{
+	const struct lm_dp_port *p = &w->dp->port[port];
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+		if (likely(is_plain(p, m, frame)))
+			lm_batch_add4(&w->plain, m, frame + LM_ETH_LEN);
+		else if (take_frame(w, port, m))
+			lm_batch_add(&w->other, m, frame + LM_ETH_LEN);
+	}
 }
 
 void lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n)
 {
-	lm_batch_reset(&w->batch);
-	for (unsigned i = 0; i < n; i++)
-		if (take_frame(w, port, pkts[i]))
-			lm_batch_add(&w->batch, pkts[i], rte_pktmbuf_mtod(pkts[i], uint8_t *));
-	if (w->batch.n > 0)
-		route(w, port);
+	lm_batch_reset(&w->plain);
+	lm_batch_reset(&w->other);
+	parse(w, port, pkts, n);
+	route(w, port);
 }
 
 void lm_lan_inject(struct lm_worker *w, struct rte_mbuf **pkts, unsigned n)
 {
-	lm_batch_reset(&w->batch);
+	lm_batch_reset(&w->plain);
+	lm_batch_reset(&w->other);
 	for (unsigned i = 0; i < n; i++) {
-		const uint8_t *ip = (const uint8_t *)rte_pktmbuf_adj(pkts[i], LM_ETH_LEN);
+		uint8_t *ip = (uint8_t *)rte_pktmbuf_adj(pkts[i], LM_ETH_LEN);
 		unsigned len = pkts[i]->data_len;
 		bool ok = lm_is_ip4(ip) ? lm_ip4_total(ip, len) == len && !local_only4(ip, false)
 					: lm_ip6_total(ip, len) == len && !local_only6(ip, false);
 
 		if (ok)
-			lm_batch_add(&w->batch, pkts[i], ip);
+			lm_batch_add(&w->other, pkts[i], ip);
 		else
 			lm_drop(w, pkts[i], LM_C_INJECT_MALFORMED);
 	}
-	if (w->batch.n > 0)
-		route(w, LM_DP_PORT_NONE);
+	route(w, LM_DP_PORT_NONE);
 }

@@ -16,11 +16,6 @@
 
 #include <stdlib.h>
 
-static inline uint32_t first_slot(const struct lm_sa_table *t, uint32_t spi)
-{
-	return (spi / LM_LANES_MAX) * 0x9e3779b1u >> 6 & t->mask;
-}
-
 struct lm_sa_table *lm_sa_table_new(uint32_t slots)
 {
 	struct lm_sa_table *t = calloc(1, sizeof(*t) + slots * sizeof(t->slot[0]));
@@ -37,7 +32,7 @@ bool lm_sa_table_full(const struct lm_sa_table *t)
 
 void lm_sa_table_put(struct lm_sa_table *t, struct lm_session_in *s)
 {
-	uint32_t i = first_slot(t, s->spi_base);
+	uint32_t i = lm_sa_table_first(t, s->spi_base);
 
 	while (t->slot[i].session != NULL && t->slot[i].session != LM_SA_GONE)
 		i = (i + 1) & t->mask;
@@ -50,7 +45,7 @@ void lm_sa_table_put(struct lm_sa_table *t, struct lm_session_in *s)
 /* The slot of the block that spi belongs to and the session seen in it, or NULL. */
 static struct lm_sa_slot *find(struct lm_sa_table *t, uint32_t spi, struct lm_session_in **session)
 {
-	uint32_t base = spi & ~LM_SPI_LANE_MASK, i = first_slot(t, spi);
+	uint32_t base = spi & ~LM_SPI_LANE_MASK, i = lm_sa_table_first(t, spi);
 
 	for (;; i = (i + 1) & t->mask) {
 		struct lm_sa_slot *slot = &t->slot[i];

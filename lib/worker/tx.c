@@ -13,28 +13,46 @@ static void count_sent(struct lm_worker *w, const struct lm_dp_port *p, unsigned
 	lm_count(&w->counters, lan ? LM_C_LAN_TX_BYTES : LM_C_WAN_TX_BYTES, bytes);
 }
 
-void lm_tx_burst(struct lm_worker *w, uint16_t port)
+static void send_now(struct lm_worker *w, uint16_t port, struct rte_mbuf **m, unsigned n,
+		     uint64_t bytes)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
-	struct lm_tx *tx = &w->tx[port];
-	unsigned n = tx->n, sent;
-	uint64_t bytes = tx->bytes;
+	unsigned sent;
 
-	tx->n = 0;
-	tx->bytes = 0;
-	if (w->index >= p->queues) {
+	if (unlikely(w->index >= p->queues)) {
 		unsigned owner = lm_port_owner_of(p->queues, w->index);
 
 		for (unsigned i = 0; i < n; i++)
-			lm_hand_over(w, owner, tx->m[i], LM_HAND_TX, port);
+			lm_hand_over(w, owner, m[i], LM_HAND_TX, port);
 		return;
 	}
-	sent = rte_eth_tx_burst(p->id, (uint16_t)w->index, tx->m, (uint16_t)n);
+	sent = rte_eth_tx_burst(p->id, (uint16_t)w->index, m, (uint16_t)n);
 	for (unsigned i = sent; i < n; i++) {
-		bytes -= tx->m[i]->pkt_len;
-		lm_drop(w, tx->m[i], LM_C_TX_RING_FULL);
+		bytes -= m[i]->pkt_len;
+		lm_drop(w, m[i], LM_C_TX_RING_FULL);
 	}
 	count_sent(w, p, sent, bytes);
+}
+
+void lm_tx_burst(struct lm_worker *w, uint16_t port)
+{
+	struct lm_tx *tx = &w->tx[port];
+	unsigned n = tx->n;
+	uint32_t bytes = tx->bytes;
+
+	tx->n = 0;
+	tx->bytes = 0;
+	send_now(w, port, tx->m, n, bytes);
+}
+
+void lm_tx_all(struct lm_worker *w, uint16_t port, struct rte_mbuf **m, unsigned n, uint32_t bytes)
+{
+	if (likely(w->tx[port].n == 0)) {
+		send_now(w, port, m, n, bytes);
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		lm_tx(w, port, m[i]);
 }
 
 void lm_tx_flush(struct lm_worker *w)

@@ -14,7 +14,10 @@
 #include "batch.h"
 #include "worker_internal.h"
 
-#define PROTO_FRAGMENT 44 /* IPv6 */
+#define PROTO_FRAGMENT 44   /* IPv6 */
+#define IP4_PLAIN      0x45 /* without options */
+/* IPv4 without options, UDP, the head of ESP. */
+#define PLAIN_ESP_MIN (sizeof(struct lm_ip4_hdr) + sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN)
 
 static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 {
@@ -32,21 +35,19 @@ static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 
 /* Which address and port of which WAN port, and through which relay: never 0. Not keyed: a
  * collision that a member provokes only hides its own move. */
-static uint32_t endpoint_hash(const uint8_t *ip, uint16_t port, uint64_t relay)
+static inline uint32_t endpoint_hash(const uint8_t *ip, uint16_t port, uint64_t relay)
 {
-	uint64_t hi = 0, lo, h;
+	const uint64_t odd = 0x9e3779b97f4a7c15;
+	uint64_t hi, lo, h = (uint64_t)port << 48 ^ relay * odd;
 
-	if (lm_is_ip4(ip)) {
-		lo = (uint64_t)lm_be32(ip + 12) << 16 | lm_be16(ip + (ip[0] & 15u) * 4);
+	if (likely(lm_is_ip4(ip))) {
+		h ^= (uint64_t)lm_word(ip + 12) << 16 | lm_be16(ip + (ip[0] & 15u) * 4);
 	} else {
 		memcpy(&hi, ip + 8, 8);
 		memcpy(&lo, ip + 16, 8);
-		lo ^= (uint64_t)lm_be16(ip + sizeof(struct lm_ip6_hdr)) << 48 ^ 0x6;
+		h ^= (hi * odd ^ lo) * odd ^ lm_be16(ip + sizeof(struct lm_ip6_hdr));
 	}
-	h = (lo ^ (uint64_t)port << 48 ^ relay) * 0x9e3779b97f4a7c15;
-	h = (h ^ h >> 32 ^ hi) * 0xd6e8feb86659fd93;
-	h ^= h >> 32;
-	return (uint32_t)h == 0 ? 1 : (uint32_t)h;
+	return (uint32_t)(h * odd >> 32) | 1;
 }
 
 /* False: m is dealt with. */
@@ -75,8 +76,8 @@ static bool take_udp(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uin
 }
 
 /* True: a datagram to the mesh's port. Otherwise m is dealt with. */
-static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
-		       struct lm_datagram *d)
+static __rte_noinline bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
+				      struct lm_datagram *d)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
@@ -128,6 +129,26 @@ static bool take_frame(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 	return false;
 }
 
+/* The frame that nearly all are: ESP over IPv4 without options, to our mesh port. What is not,
+ * take_frame sorts out. own: the port's addresses, or NULL. */
+static inline bool is_plain_esp(const struct lm_dp_port *p, const struct lm_addresses *own,
+				const struct rte_mbuf *m, const uint8_t *frame)
+{
+	/* Of the bytes 6 to 9: any fragment but DF, and the protocol. */
+	const uint32_t fragment_proto = htobe32(0xbfff00ff), whole_udp = htobe32(LM_PROTO_UDP);
+	const uint8_t *ip = frame + LM_ETH_LEN, *udp = ip + sizeof(struct lm_ip4_hdr);
+	int total = lm_be16(ip + 2), udp_len = lm_be16(udp + 4);
+
+	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + PLAIN_ESP_MIN &&
+	       lm_mac_equal(frame, p->mac.b) && lm_is_plain4(frame + 12) &&
+	       (lm_word(ip + 6) & fragment_proto) == whole_udp && lm_be16(udp + 2) == p->udp_port &&
+	       lm_be16(udp) != 0 && total <= m->data_len - LM_ETH_LEN &&
+	       udp_len <= total - (int)sizeof(struct lm_ip4_hdr) &&
+	       udp_len >= (int)(sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN) &&
+	       udp[sizeof(struct lm_udp_hdr)] >= LM_SPI_MIN >> 24 &&
+	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && lm_is_own4(own, ip + 16);
+}
+
 /* Control messages and STUN; whatever else is not ESP. */
 static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 			 const struct lm_datagram *d, enum lm_demux what)
@@ -156,29 +177,6 @@ static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 	lm_punt_item(w, &item);
 }
 
-/* Finds the SA; hands over what belongs to another worker. True: m is to be opened here. */
-static bool take_esp(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
-		     struct rte_mbuf *m, const struct lm_datagram *d, bool handed,
-		     struct lm_esp_rx *rx)
-{
-	uint32_t spi = lm_be32(d->payload), lane = spi & LM_SPI_LANE_MASK;
-	struct lm_session_in *s = lm_sa_table_get(sas, spi);
-
-	if (s == NULL || lane >= s->lanes) {
-		lm_drop(w, m, LM_C_ESP_UNKNOWN_SPI);
-		return false;
-	}
-	if (unlikely((w->lanes >> lane & 1) == 0)) {
-		if (handed) /* cannot be: the lane alone decides */
-			lm_drop(w, m, LM_C_ESP_UNKNOWN_SPI);
-		else
-			lm_hand_over(w, lane % w->dp->n_workers, m, LM_HAND_ESP, port);
-		return false;
-	}
-	*rx = (struct lm_esp_rx){.sa = &s->sa[lane], .data = d->payload, .len = d->len};
-	return true;
-}
-
 static enum lm_ctr status_counter(enum lm_esp_status status)
 {
 	static const enum lm_ctr of[LM_ESP_STATUS_COUNT] = {
@@ -196,9 +194,44 @@ static enum lm_ctr status_counter(enum lm_esp_status status)
 	return of[status];
 }
 
+/* No SA of ours: another worker's, which gets the packet, or nobody's. */
+static __rte_noinline void not_our_sa(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
+				      const struct lm_sa_in *sa, uint32_t spi, bool handed)
+{
+	/* What was handed over is for this worker: the lane alone decides. */
+	if (sa == NULL || handed)
+		lm_drop(w, m, LM_C_ESP_UNKNOWN_SPI);
+	else
+		lm_hand_over(w, (spi & LM_SPI_LANE_MASK) % w->dp->n_workers, m, LM_HAND_ESP, port);
+}
+
+/* Finds the SA; what is left to the cipher is queued. ip: outer header; esp: len bytes. */
+static inline void take_esp(struct lm_worker *w, const struct lm_sa_table *sas, uint16_t port,
+			    struct rte_mbuf *m, const uint8_t *ip, uint8_t *esp, unsigned len,
+			    bool handed)
+{
+	struct lm_crypt *c = &w->crypt;
+	uint32_t spi = lm_be32(esp);
+	struct lm_esp_rx rx = {.sa = lm_sa_table_sa(sas, spi), .data = esp, .len = len};
+	enum lm_esp_status status;
+
+	if (unlikely(rx.sa == NULL || (w->lanes >> (spi & LM_SPI_LANE_MASK) & 1) == 0)) {
+		not_our_sa(w, port, m, rx.sa, spi, handed);
+		return;
+	}
+	status = lm_esp_open_begin(&rx, &c->op[c->n]);
+	if (unlikely(status != LM_ESP_OK)) {
+		lm_drop(w, m, status_counter(status));
+		return;
+	}
+	c->sa[c->n] = rx.sa;
+	c->outer_ip[c->n] = ip;
+	c->m[c->n++] = m;
+}
+
 /* An authentic packet says that the peer lives, and perhaps that it has moved. */
-static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_rx *rx,
-		       const uint8_t *outer, uint64_t relay)
+static inline void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_rx *rx,
+			      const uint8_t *outer, uint64_t relay)
 {
 	struct lm_sa_in *sa = rx->sa;
 	struct lm_endpoint from;
@@ -217,44 +250,59 @@ static void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_r
 		sa->from_hash = hash;
 }
 
-/* Opens a burst, of which all but the first `straight` came through relays; what is good goes into
- * the batch. */
-static void open_burst(struct lm_worker *w, uint16_t port, unsigned n, unsigned straight)
-{
-	struct lm_batch *b = &w->batch;
-	uint64_t bytes = 0;
-
-	lm_esp_open(w->aead, w->open, n);
-	for (unsigned i = 0; i < n; i++) {
-		const struct lm_esp_rx *rx = &w->open[i];
-		struct rte_mbuf *m = w->open_m[i];
-		enum lm_esp_status status = rx->status;
-
-		if (status == LM_ESP_OK || status == LM_ESP_DUMMY)
-			note_alive(w, port, rx, w->open_ip[i],
-				   likely(i < straight) ? 0 : w->open_relay[i]);
-		/* Bridging is not there yet. */
-		if (status == LM_ESP_OK && rx->next == LM_PROTO_ETHERNET)
-			status = LM_ESP_NEXT;
-		if (unlikely(status != LM_ESP_OK)) {
-			lm_drop(w, m, status_counter(status));
-			continue;
-		}
-		bytes += rx->len;
-		m->data_off = (uint16_t)(rx->data - (uint8_t *)m->buf_addr);
-		m->data_len = (uint16_t)rx->len;
-		m->pkt_len = rx->len;
-		b->sa[b->n] = rx->sa;
-		b->outer_tos[b->n] = lm_ip_tos(w->open_ip[i]);
-		lm_batch_add(b, m, rx->data);
-	}
-	lm_count(&w->counters, LM_C_OPENED_PACKETS, b->n);
-	lm_count(&w->counters, LM_C_OPENED_BYTES, bytes);
-}
-
-static bool routable(const uint8_t *ip)
+static inline bool routable(const uint8_t *ip)
 {
 	return lm_is_ip4(ip) ? lm_ip4_routable(lm_be32(ip + 16)) : lm_ip6_routable(ip + 24);
+}
+
+/* The inner packet takes the congestion mark over, if it can. */
+static inline bool ecn_ok(uint8_t *ip, const uint8_t *outer)
+{
+	if (likely((ip[1] & 3) == (outer[1] & 3) && lm_is_ip4(ip) && lm_is_ip4(outer)))
+		return true;
+	return lm_ecn_apply(ip, lm_ip_tos(outer));
+}
+
+/* What has been deciphered goes into the batches. */
+static __rte_noinline void unwrap(struct lm_worker *w, uint16_t port)
+{
+	struct lm_crypt *c = &w->crypt;
+	unsigned opened = 0;
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		struct lm_esp_rx rx = {.sa = c->sa[i]};
+		struct rte_mbuf *m = c->m[i];
+		const uint8_t *outer = c->outer_ip[i];
+		enum lm_esp_status status = lm_esp_open_end(&rx, &c->op[i]);
+		struct lm_batch *b;
+
+		if (likely(status == LM_ESP_OK || status == LM_ESP_DUMMY))
+			note_alive(w, port, &rx, outer, likely(i < c->straight) ? 0 : c->relay[i]);
+		/* Bridging is not there yet. */
+		if (unlikely(status != LM_ESP_OK || rx.next == LM_PROTO_ETHERNET)) {
+			lm_drop(w, m, status_counter(status == LM_ESP_OK ? LM_ESP_NEXT : status));
+			continue;
+		}
+		opened++;
+		bytes += rx.len;
+		if (unlikely(!ecn_ok(rx.data, outer))) {
+			lm_drop(w, m, LM_C_INNER_ECN);
+			continue;
+		}
+		b = &w->plain;
+		if (unlikely(rx.data[0] != IP4_PLAIN || !routable(rx.data))) {
+			b = &w->other;
+			lm_mbuf_set(m, rx.data, rx.len);
+		}
+		b->peer[b->n] = rx.sa->peer;
+		if (likely(b == &w->plain))
+			lm_batch_add4(b, m, rx.data);
+		else
+			lm_batch_add(b, m, rx.data);
+	}
+	lm_count(&w->counters, LM_C_OPENED_PACKETS, opened);
+	lm_count(&w->counters, LM_C_OPENED_BYTES, bytes);
 }
 
 /* Out of a LAN port. */
@@ -281,107 +329,148 @@ static void to_link(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint
 	}
 }
 
-static void route(struct lm_worker *w, uint16_t port)
+/* Packet i of the batch, m's data, in full. */
+static __rte_noinline void route_in_full(struct lm_worker *w, uint16_t port,
+					 const struct lm_batch *b, unsigned i)
 {
-	struct lm_batch *b = &w->batch;
 	const struct lm_fwd *f = w->dp->fwd;
-	const struct lm_adj *adjs = lm_fwd_adjs(f);
+	const struct lm_adj *adj = &lm_fwd_adjs(f)[b->dst[i]];
+	struct rte_mbuf *m = b->m[i];
+	uint32_t peer = b->peer[i];
 
-	lm_batch_lookup(b, f);
+	if (!lm_source_ok(lm_rcu_load(&w->dp->peer[peer].source), f, b->ip[i], b->src[i])) {
+		lm_drop(w, m, LM_C_INNER_SOURCE_DENIED);
+		return;
+	}
+	if (!routable(b->ip[i])) {
+		lm_drop(w, m, LM_C_INNER_NO_ROUTE);
+		return;
+	}
+	switch (adj->kind) {
+	case LM_ROUTE_NEIGHBOUR:
+	case LM_ROUTE_CONNECTED:
+		to_link(w, port, m, peer, adj);
+		break;
+	case LM_ROUTE_TO_ME:
+		lm_punt_item(w, &(struct lm_punt_item){
+				    .m = m, .kind = LM_PUNT_LOCAL, .port = port, .peer = peer});
+		break;
+	case LM_ROUTE_PEER: /* a packet is sealed once (FAULTS row 32) */
+		lm_drop(w, m, LM_C_INNER_TO_MESH);
+		break;
+	default:
+		lm_drop(w, m, LM_C_INNER_NO_ROUTE);
+		break;
+	}
+}
+
+/* The batch of plain packets: those that go to a LAN's neighbour, without detours. */
+static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
+{
+	const struct lm_peer_slot *peers = w->dp->peer;
+	const struct lm_adj *adjs = lm_fwd_adjs(w->dp->fwd);
+	struct lm_batch *b = &w->plain;
+
 	for (unsigned i = 0; i < b->n; i++) {
+		const struct lm_srccheck *source = lm_rcu_load(&peers[b->peer[i]].source);
 		const struct lm_adj *adj = &adjs[b->dst[i]];
+		const struct lm_dp_port *out = &w->dp->port[adj->port];
 		struct rte_mbuf *m = b->m[i];
-		uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
-		uint32_t peer = b->sa[i]->peer;
+		uint8_t *ip = b->ip[i];
+		unsigned len = lm_be16(ip + 2);
 
-		if (unlikely(
-			!lm_source_ok(lm_rcu_load(&w->dp->peer[peer].source), f, ip, b->src[i]))) {
-			lm_drop(w, m, LM_C_INNER_SOURCE_DENIED);
-			continue;
-		}
-		if (unlikely(!lm_ecn_apply(ip, b->outer_tos[i]))) {
-			lm_drop(w, m, LM_C_INNER_ECN);
-			continue;
-		}
-		if (unlikely(!routable(ip))) {
-			lm_drop(w, m, LM_C_INNER_NO_ROUTE);
-			continue;
-		}
-		switch (adj->kind) {
-		case LM_ROUTE_NEIGHBOUR:
-		case LM_ROUTE_CONNECTED:
-			to_link(w, port, m, peer, adj);
-			break;
-		case LM_ROUTE_TO_ME:
-			lm_punt_item(
-			    w, &(struct lm_punt_item){
-				   .m = m, .kind = LM_PUNT_LOCAL, .port = port, .peer = peer});
-			break;
-		case LM_ROUTE_PEER: /* a packet is sealed once (FAULTS row 32) */
-			lm_drop(w, m, LM_C_INNER_TO_MESH);
-			break;
-		default:
-			lm_drop(w, m, LM_C_INNER_NO_ROUTE);
-			break;
+		if (likely(adj->kind == LM_ROUTE_NEIGHBOUR && out->role == LM_DP_LAN &&
+			   source != NULL &&
+			   lm_srccheck4_quick(source, b->src4[i], &adjs[b->src[i]]) && ip[8] > 1 &&
+			   len <= out->mtu)) {
+			lm_ip4_dec_ttl(ip);
+			lm_tx_neighbour4(w, adj, out, m, ip, len);
+		} else {
+			lm_mbuf_set(m, ip, len);
+			route_in_full(w, port, b, i);
 		}
 	}
 }
 
-/* Queues what is to be opened here, as number `opening`; or what came by a relay, for its turn. */
-static inline unsigned take_datagram(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
-				     struct rte_mbuf *m, const struct lm_datagram *d, bool handed,
-				     unsigned opening)
+/* Queues what is to be opened here, and what came by a relay, for its turn. */
+static __rte_noinline void take_datagram(struct lm_worker *w, const struct lm_sa_table *sas,
+					 uint16_t port, struct rte_mbuf *m,
+					 const struct lm_datagram *d, bool handed)
 {
 	enum lm_demux what = lm_demux(d->payload, d->len);
 
-	if (unlikely(what != LM_DEMUX_ESP)) {
-		if (what == LM_DEMUX_CONTROL && d->payload[LM_TYPE_OFF] == LM_MSG_RELAY) {
-			w->relayed[w->n_relayed] = *d;
-			w->relayed[w->n_relayed++].m = m;
-		} else {
-			take_control(w, port, m, d, what);
-		}
-		return 0;
+	if (what == LM_DEMUX_ESP) {
+		take_esp(w, sas, port, m, d->ip, d->payload, d->len, handed);
+	} else if (what == LM_DEMUX_CONTROL && d->payload[LM_TYPE_OFF] == LM_MSG_RELAY) {
+		w->relayed[w->n_relayed] = *d;
+		w->relayed[w->n_relayed++].m = m;
+	} else {
+		take_control(w, port, m, d, what);
 	}
-	if (!take_esp(w, sas, port, m, d, handed, &w->open[opening]))
-		return 0;
-	w->open_m[opening] = m;
-	w->open_ip[opening] = d->ip;
-	return 1;
 }
 
 /* What came through a relay joins what came straight. */
-static unsigned take_relayed(struct lm_worker *w, struct lm_sa_table *sas, uint16_t port,
-			     bool handed, unsigned opening)
+static void take_relayed(struct lm_worker *w, uint16_t port, bool handed)
 {
-	unsigned n = lm_relay_burst(w, port, w->relayed, w->n_relayed), end = opening;
+	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
+	unsigned n = lm_relay_burst(w, port, w->relayed, w->n_relayed);
 
 	for (unsigned i = 0; i < n; i++) {
 		const struct lm_datagram *d = &w->relayed[i];
 
-		w->open_relay[end] = d->relay;
-		end += take_datagram(w, sas, port, d->m, d, handed, end);
+		w->crypt.relay[w->crypt.n] = d->relay;
+		take_datagram(w, sas, port, d->m, d, handed);
 	}
-	return end;
+}
+
+static __rte_noinline void parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
+				 unsigned n, bool handed)
+{
+	const struct lm_dp_port *p = &w->dp->port[port];
+	const struct lm_addresses *own = lm_rcu_load(&p->addresses);
+	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
+		struct lm_datagram d = {0};
+
+		if (likely(is_plain_esp(p, own, m, frame))) {
+			uint8_t *udp = ip + sizeof(struct lm_ip4_hdr);
+
+			take_esp(w, sas, port, m, ip, udp + sizeof(struct lm_udp_hdr),
+				 lm_be16(udp + 4) - (unsigned)sizeof(struct lm_udp_hdr), handed);
+			continue;
+		}
+		if (take_frame(w, port, m, &d))
+			take_datagram(w, sas, port, m, &d, handed);
+	}
 }
 
 void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
 		   bool handed)
 {
-	struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
-	struct lm_datagram d = {0};
-	unsigned straight = 0, opening;
+	struct lm_crypt *c = &w->crypt;
 
+	lm_crypt_reset(c);
 	w->n_relayed = 0;
-	lm_batch_reset(&w->batch);
-	for (unsigned i = 0; i < n; i++)
-		if (take_frame(w, port, pkts[i], &d))
-			straight += take_datagram(w, sas, port, pkts[i], &d, handed, straight);
-	opening = straight;
+	parse(w, port, pkts, n, handed);
+	c->straight = c->n;
 	if (unlikely(w->n_relayed > 0))
-		opening = take_relayed(w, sas, port, handed, straight);
-	if (opening > 0) {
-		open_burst(w, port, opening, straight);
-		route(w, port);
+		take_relayed(w, port, handed);
+	if (c->n == 0)
+		return;
+	lm_batch_reset(&w->plain);
+	lm_batch_reset(&w->other);
+	lm_aead_open(w->aead, c->op, c->n);
+	unwrap(w, port);
+	if (likely(w->plain.n > 0)) {
+		lm_batch_lookup4(&w->plain, w->dp->fwd);
+		route_plain(w, port);
+	}
+	if (unlikely(w->other.n > 0)) {
+		lm_batch_lookup(&w->other, w->dp->fwd);
+		for (unsigned i = 0; i < w->other.n; i++)
+			route_in_full(w, port, &w->other, i);
 	}
 }

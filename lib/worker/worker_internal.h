@@ -12,6 +12,7 @@
 
 #include "slab.h"
 
+#include <lanemesh/esp_packet.h>
 #include <lanemesh/port.h>
 #include <lanemesh/worker.h>
 
@@ -50,11 +51,12 @@ static inline bool lm_is_own6(const struct lm_addresses *own, const uint8_t *add
 	return false;
 }
 
-/* How packets reach a peer. Constant once published. */
+/* How packets reach a peer. Constant once published. For IPv4 outside, all in the first line. */
 struct lm_path_out {
-	struct lm_outer outer;
 	uint16_t inner_mtu;
-};
+	struct lm_outer outer;
+} __attribute__((aligned(64)));
+_Static_assert(offsetof(struct lm_path_out, outer.hdr) + 42 <= 64, "IPv4's headers: one line");
 
 /* Outbound SAs of a peer, then their keys; lane = worker. Each SA is written by its worker alone.
  */
@@ -102,6 +104,30 @@ bool lm_sa_table_full(const struct lm_sa_table *t);
 /* A new table with the sessions of t and room for as many again, or NULL. */
 struct lm_sa_table *lm_sa_table_grown(const struct lm_sa_table *t);
 struct lm_session_in *lm_sa_table_get(struct lm_sa_table *t, uint32_t spi);
+
+/* SPIs are random (the mesh draws them), so need little hashing beyond dropping the lane. */
+static inline uint32_t lm_sa_table_first(const struct lm_sa_table *t, uint32_t spi)
+{
+	return (spi / LM_LANES_MAX) * 0x9e3779b1u >> 6 & t->mask;
+}
+
+/* Worker: the SA with this SPI, or NULL. Does not touch it. */
+static inline struct lm_sa_in *lm_sa_table_sa(const struct lm_sa_table *t, uint32_t spi)
+{
+	uint32_t lane = spi & LM_SPI_LANE_MASK;
+
+	for (uint32_t i = lm_sa_table_first(t, spi);; i = (i + 1) & t->mask) {
+		const struct lm_sa_slot *slot = &t->slot[i];
+		struct lm_session_in *s = lm_rcu_load(&slot->session);
+
+		if (unlikely(s == NULL))
+			return NULL;
+		if (likely(__atomic_load_n(&slot->spi_base, __ATOMIC_RELAXED) == spi - lane &&
+			   s != LM_SA_GONE))
+			return lane < __atomic_load_n(&slot->lanes, __ATOMIC_RELAXED) ? &s->sa[lane]
+										      : NULL;
+	}
+}
 /* Takes it out and returns it; the caller waits for the workers and frees it. */
 struct lm_session_in *lm_sa_table_take(struct lm_sa_table *t, uint32_t spi_base);
 
@@ -169,16 +195,32 @@ struct lm_hand_out {
 	struct lm_hand item[LM_HAND_BURST];
 };
 
-/* Decrypted or LAN packets on their way through the route lookup; m's data is the IP packet. */
+/* Decrypted or LAN packets on their way through the route lookup. */
 struct lm_batch {
 	unsigned n, n6;
 	struct rte_mbuf *m[LM_BURST];
-	struct lm_sa_in *sa[LM_BURST];		 /* from a peer */
-	uint8_t outer_tos[LM_BURST];		 /* from a peer */
-	uint32_t dst[LM_BURST], src[LM_BURST];	 /* after the lookup: next hops */
+	uint8_t *ip[LM_BURST];			 /* the packet in m */
+	uint32_t peer[LM_BURST];		 /* that it came from */
 	uint32_t dst4[LM_BURST], src4[LM_BURST]; /* 0 for IPv6, whose places are: */
+	uint32_t dst[LM_BURST], src[LM_BURST];	 /* after the lookup: next hops */
 	uint8_t at6[LM_BURST];
 	const uint8_t *dst6[LM_BURST], *src6[LM_BURST];
+};
+
+/* Packets for the cipher, one way or the other. */
+struct lm_crypt {
+	unsigned n;
+	bool ip6; /* sealing: some outer header is IPv6 */
+	uint32_t inner_bytes, frame_bytes;
+	struct lm_aead_op op[LM_BURST];
+	struct rte_mbuf *m[LM_BURST];
+	union {
+		const struct lm_outer *outer[LM_BURST]; /* sealing */
+		struct lm_sa_in *sa[LM_BURST];		/* opening */
+	};
+	const uint8_t *outer_ip[LM_BURST]; /* opening */
+	unsigned straight;		   /* opening: those from here on came through relays, */
+	uint64_t relay[LM_BURST];	   /* under these ids */
 };
 
 /* Written by the worker alone; other threads read counters and stats only. */
@@ -199,13 +241,10 @@ struct lm_worker {
 	struct lm_dp_worker_info stats;
 	struct lm_counters counters;
 	struct lm_tx tx[LM_DP_PORTS_MAX];
-	struct lm_batch batch;
-	struct lm_esp_tx seal[LM_BURST];
-	struct rte_mbuf *seal_m[LM_BURST];
-	struct lm_esp_rx open[LM_BURST];
-	struct rte_mbuf *open_m[LM_BURST];
-	const uint8_t *open_ip[LM_BURST]; /* outer headers */
-	uint64_t open_relay[LM_BURST];	  /* of those that came through relays */
+	/* A burst: IPv4 packets without options, which nearly all are, and the others, whose mbufs'
+	 * data is the IP packet. */
+	struct lm_batch plain, other;
+	struct lm_crypt crypt;
 	unsigned n_relayed;
 	struct lm_datagram relayed[LM_BURST];
 	struct lm_hand received[LM_BURST];
@@ -219,6 +258,7 @@ struct lm_dp {
 	unsigned n_workers, n_ports;
 	unsigned n_launched;
 	bool idle_poll, eal_started;
+	uint16_t only_wan; /* the one WAN port; LM_DP_PORT_NONE: there are several */
 	uint32_t max_peers;
 	struct lm_eal eal;
 	void *pool;
@@ -248,6 +288,14 @@ void lm_dp_tables_free(struct lm_dp *dp);
 
 /* Control: returns once every worker has forgotten what was unpublished before. Sleeps. */
 void lm_dp_quiesce(struct lm_dp *dp);
+
+/* m's data becomes len bytes at p. */
+static inline void lm_mbuf_set(struct rte_mbuf *m, const uint8_t *p, unsigned len)
+{
+	m->data_off = (uint16_t)(p - (const uint8_t *)m->buf_addr);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+}
 
 static inline void lm_drop(struct lm_worker *w, struct rte_mbuf *m, enum lm_ctr why)
 {
@@ -286,9 +334,26 @@ static inline void lm_tx(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)
 	if (unlikely(tx->n == LM_BURST))
 		lm_tx_burst(w, port);
 }
+/* Sends n <= LM_BURST frames of `bytes` bytes, now if none are gathered. */
+void lm_tx_all(struct lm_worker *w, uint16_t port, struct rte_mbuf **m, unsigned n, uint32_t bytes);
 void lm_tx_flush(struct lm_worker *w);
 /* Puts an Ethernet header before the IP packet and sends it to the neighbour. */
 void lm_tx_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m);
+
+/* The same for an IPv4 packet of len bytes in m, wherever m's data begins; out: adj's port. */
+static inline void lm_tx_neighbour4(struct lm_worker *w, const struct lm_adj *adj,
+				    const struct lm_dp_port *out, struct rte_mbuf *m, uint8_t *ip,
+				    unsigned len)
+{
+	/* There is room: the packet came with a link header. */
+	struct lm_eth_hdr *eth = (struct lm_eth_hdr *)(ip - LM_ETH_LEN);
+
+	memcpy(eth->dst, adj->mac.b, sizeof(eth->dst));
+	memcpy(eth->src, out->mac.b, sizeof(eth->src));
+	eth->type = htobe16(LM_ETHERTYPE_IP4);
+	lm_mbuf_set(m, (uint8_t *)eth, LM_ETH_LEN + len);
+	lm_tx(w, adj->port, m);
+}
 
 void lm_hand_over(struct lm_worker *w, unsigned to, struct rte_mbuf *m, enum lm_hand_kind kind,
 		  uint16_t port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "replay.h"
+#include <lanemesh/replay.h>
 
 #include "vectors.h"
 
