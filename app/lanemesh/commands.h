@@ -12,11 +12,13 @@ extern const struct cli_command cli_inspect;
 extern const struct cli_command cli_keygen;
 extern const struct cli_command cli_peers;
 extern const struct cli_command cli_ping;
+extern const struct cli_command cli_ports;
 extern const struct cli_command cli_reload;
 extern const struct cli_command cli_revoke;
 extern const struct cli_command cli_routes;
 extern const struct cli_command cli_sa;
 extern const struct cli_command cli_sign;
 extern const struct cli_command cli_status;
+extern const struct cli_command cli_workers;
 
 #endif

@@ -76,7 +76,9 @@ struct lm_port_config {
 	bool has_mac; /* use this address; promiscuous when the device cannot change its own */
 	struct lm_mac mac;
 	unsigned workers; /* wishes for as many queue pairs */
-	void *pool;	  /* from lm_pool_create; borrowed until closed */
+	uint16_t
+	    udp_port; /* WAN: ESP to this port is steered by lane where the device can; else 0 */
+	void *pool;   /* from lm_pool_create; borrowed until closed */
 };
 
 /*
@@ -104,6 +106,13 @@ const char *lm_port_driver(const struct lm_port *p);
 struct lm_mac lm_port_mac(const struct lm_port *p); /* in use */
 uint16_t lm_port_mtu(const struct lm_port *p);	    /* in use */
 bool lm_port_link_up(const struct lm_port *p);
+
+/* What the device does for us, for people. What it spreads packets over queues by ("ip4",
+ * "ip4-ports ip6", ...), transmit offloads in use ("fast-free", ...); "" when none. */
+const char *lm_port_rss(const struct lm_port *p);
+const char *lm_port_offloads(const struct lm_port *p);
+/* Does every ESP packet arrive in the queue of the worker that owns its lane? */
+bool lm_port_steers(const struct lm_port *p);
 
 struct lm_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;

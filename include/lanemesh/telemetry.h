@@ -198,15 +198,17 @@ void lm_counters_add(struct lm_counters *sum, const struct lm_counters *of);
 
 /* ------------------------------------------------------------ renderers -- */
 
-/* A value that goes up and down. Gauges of one name stand next to each other. */
+/* A value that is no counter of ours: it goes up and down or, when it only rises, has a name that
+ * ends in _total. Gauges of one name stand next to each other. */
 struct lm_gauge {
 	const char *name; /* "peers"; Prometheus: lanemesh_peers */
 	const char *help;
 	const char *label_name, *label_value; /* NULL, or one label; any text as value */
 	double value;
+	bool rises; /* of the type "counter" */
 };
 
-#define LM_METRICS_MAX (128 * 1024) /* enough for every counter and 500 gauges */
+#define LM_METRICS_MAX (256 * 1024) /* enough for every counter and 1,000 gauges */
 
 /* A table of at most 100 columns: counters of one kind, with zeros only when asked. w->bad when it
  * does not fit. */

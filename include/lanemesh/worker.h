@@ -209,6 +209,8 @@ int lm_dp_usage(const struct lm_dp *dp, uint32_t spi_base, struct lm_dp_usage *o
 
 struct lm_dp_port_info {
 	const char *name, *driver;
+	const char *rss, *offloads; /* as lm_port_rss, lm_port_offloads */
+	bool steers;		    /* WAN: the device does the hand-over */
 	enum lm_dp_role role;
 	struct lm_mac mac;
 	bool link_up;
@@ -219,10 +221,14 @@ unsigned lm_dp_port_count(const struct lm_dp *dp);
 int lm_dp_port_info(const struct lm_dp *dp, uint16_t port,
 		    struct lm_dp_port_info *out) LM_MUST_CHECK;
 
+/* Of one worker since it started. Times are of the clock, also where workers share a CPU. */
 struct lm_dp_worker_info {
 	int cpu;
+	lm_time running, busy; /* busy: in loops that had a packet; the rest is polling and sleep */
 	uint64_t loops, busy_loops, sleeps;
 	uint64_t rx_bursts, rx_packets; /* packets / bursts = mean burst */
+	uint64_t full_bursts;		/* as large as they get: packets are waiting */
+	uint64_t handed_out, handed_in; /* packets passed to, and taken from, other workers */
 };
 int lm_dp_worker_info(const struct lm_dp *dp, uint32_t worker,
 		      struct lm_dp_worker_info *out) LM_MUST_CHECK;

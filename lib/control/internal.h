@@ -275,6 +275,19 @@ struct json_t *lm_report(struct lm_control *c, const char *what, struct lm_error
 void lm_report_counters(struct lm_control *c, struct lm_counters *sum);
 void lm_report_metrics(void *user, struct lm_writer *w);
 
+/* -------------------------------------------------------- report_dp.c -- */
+
+#define LM_REPORT_WORKER_VALUES 10
+struct lm_report_gauges {
+	unsigned n;
+	char worker[LM_DP_WORKERS_MAX][12]; /* label values */
+	struct lm_gauge gauge[8 + LM_DP_WORKERS_MAX * LM_REPORT_WORKER_VALUES];
+};
+struct json_t *lm_report_ports(struct lm_control *c);
+struct json_t *lm_report_workers(struct lm_control *c);
+/* Adds those of every worker. */
+void lm_report_worker_gauges(struct lm_control *c, struct lm_report_gauges *g);
+
 /* query.c: questions of other threads */
 int lm_query_start(struct lm_control *c);
 /* Those that wait get an error, and so do all later ones. */

@@ -207,69 +207,6 @@ static json_t *report_sa(struct lm_control *c, bool keys, struct lm_error *err)
 	return sl.list;
 }
 
-static json_t *report_ports(struct lm_control *c)
-{
-	json_t *list = json_array();
-
-	for (uint16_t i = 0; i < lm_dp_port_count(c->dp); i++) {
-		const struct lm_twin *t = &c->twins[i];
-		struct lm_dp_port_info p;
-		char mac[LM_MAC_STRLEN];
-		json_t *o, *addrs;
-
-		if (lm_dp_port_info(c->dp, i, &p) != 0)
-			continue;
-		o = json_object();
-		addrs = json_array();
-		for (unsigned k = 0; k < t->n_addrs; k++) {
-			char text[LM_IP_STRLEN];
-
-			json_array_append_new(
-			    addrs, json_sprintf("%s/%u", lm_ip_format(&t->addrs[k].ip, text),
-						t->addrs[k].len));
-		}
-		json_object_set_new(o, "name", json_string(p.name));
-		json_object_set_new(o, "role", json_string(p.role == LM_DP_WAN ? "wan" : "lan"));
-		json_object_set_new(o, "driver", json_string(p.driver));
-		json_object_set_new(o, "mac", json_string(lm_mac_format(&p.mac, mac)));
-		json_object_set_new(o, "link", json_string(p.link_up ? "up" : "down"));
-		json_object_set_new(o, "mtu", json_integer(p.mtu));
-		json_object_set_new(o, "queues", json_integer(p.queues));
-		json_object_set_new(o, "addresses", addrs);
-		json_object_set_new(o, "rx_packets", json_integer((json_int_t)p.rx_packets));
-		json_object_set_new(o, "rx_bytes", json_integer((json_int_t)p.rx_bytes));
-		json_object_set_new(o, "rx_missed", json_integer((json_int_t)p.rx_missed));
-		json_object_set_new(o, "tx_packets", json_integer((json_int_t)p.tx_packets));
-		json_object_set_new(o, "tx_bytes", json_integer((json_int_t)p.tx_bytes));
-		json_object_set_new(o, "tx_errors", json_integer((json_int_t)p.tx_errors));
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-static json_t *report_workers(struct lm_control *c)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < lm_dp_workers(c->dp); i++) {
-		struct lm_dp_worker_info w;
-		json_t *o;
-
-		if (lm_dp_worker_info(c->dp, i, &w) != 0)
-			continue;
-		o = json_object();
-		json_object_set_new(o, "worker", json_integer(i));
-		json_object_set_new(o, "cpu", json_integer(w.cpu));
-		json_object_set_new(o, "loops", json_integer((json_int_t)w.loops));
-		json_object_set_new(o, "busy_loops", json_integer((json_int_t)w.busy_loops));
-		json_object_set_new(o, "sleeps", json_integer((json_int_t)w.sleeps));
-		json_object_set_new(o, "rx_packets", json_integer((json_int_t)w.rx_packets));
-		json_object_set_new(o, "rx_bursts", json_integer((json_int_t)w.rx_bursts));
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
 /* ------------------------------------------------------------- counters -- */
 
 void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
@@ -395,8 +332,8 @@ static json_t *report_status(struct lm_control *c)
 	json_object_set_new(o, "drops", json_integer((json_int_t)total_drops(c)));
 	json_object_set_new(o, "state_saved", json_boolean(!c->state_failing));
 	json_object_set_new(o, "coordinators", report_coordinators(c));
-	json_object_set_new(o, "ports", report_ports(c));
-	json_object_set_new(o, "workers", report_workers(c));
+	json_object_set_new(o, "ports", lm_report_ports(c));
+	json_object_set_new(o, "workers", lm_report_workers(c));
 	return o;
 }
 
@@ -413,9 +350,9 @@ json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err)
 	if (strcmp(what, "sa-keys") == 0)
 		return report_sa(c, true, err);
 	if (strcmp(what, "ports") == 0)
-		return report_ports(c);
+		return lm_report_ports(c);
 	if (strcmp(what, "workers") == 0)
-		return report_workers(c);
+		return lm_report_workers(c);
 	if (strcmp(what, "drops") == 0)
 		return report_counters(c, LM_CTR_DROP);
 	if (strcmp(what, "traffic") == 0)
@@ -430,20 +367,24 @@ void lm_report_metrics(void *user, struct lm_writer *w)
 {
 	struct lm_control *c = user;
 	struct lm_counters sum = {0};
+	struct lm_report_gauges *g = malloc(sizeof(*g));
 	uint32_t known, up;
-	struct lm_gauge gauges[] = {
-	    {.name = "peers_known", .help = "peers in the directory"},
-	    {.name = "peers_up", .help = "peers with a live session"},
-	    {.name = "routes", .help = "routes in the FIB"},
-	    {.name = "certificate_expires_seconds",
-	     .help = "when our certificate ends, Unix time",
-	     .value = (double)lm_mesh_own_cert(c->mesh)->not_after},
-	};
 
+	if (g == NULL)
+		return; /* an empty page; the next scrape may be luckier */
 	lm_report_counters(c, &sum);
 	count_peers(c, &known, &up);
-	gauges[0].value = known;
-	gauges[1].value = up;
-	gauges[2].value = lm_dp_route_count(c->dp);
-	lm_metrics_prometheus(w, &sum, gauges, LM_ARRAY_SIZE(gauges));
+	g->gauge[0] = (struct lm_gauge){
+	    .name = "peers_known", .help = "peers in the directory", .value = known};
+	g->gauge[1] =
+	    (struct lm_gauge){.name = "peers_up", .help = "peers with a live session", .value = up};
+	g->gauge[2] = (struct lm_gauge){
+	    .name = "routes", .help = "routes in the FIB", .value = lm_dp_route_count(c->dp)};
+	g->gauge[3] = (struct lm_gauge){.name = "certificate_expires_seconds",
+					.help = "when our certificate ends, Unix time",
+					.value = (double)lm_mesh_own_cert(c->mesh)->not_after};
+	g->n = 4;
+	lm_report_worker_gauges(c, g);
+	lm_metrics_prometheus(w, &sum, g->gauge, g->n);
+	free(g);
 }

@@ -6,6 +6,7 @@
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <rte_flow.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -169,6 +170,33 @@ static int set_filters(struct lm_port *p, const struct lm_port_config *cfg, stru
 	return 0;
 }
 
+static void add_word(char *text, size_t cap, const char *word)
+{
+	size_t n = strlen(text);
+
+	snprintf(text + n, cap - n, "%s%s", n > 0 ? " " : "", word);
+}
+
+/* What the device does for us, for people. */
+static void describe_use(struct lm_port *p)
+{
+	const struct {
+		uint64_t bits;
+		const char *word;
+	} rss[] = {
+	    {RTE_ETH_RSS_IPV4, "ip4"},
+	    {RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV4_TCP, "ip4-ports"},
+	    {RTE_ETH_RSS_IPV6, "ip6"},
+	    {RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_NONFRAG_IPV6_TCP, "ip6-ports"},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(rss); i++)
+		if ((p->rss & rss[i].bits) != 0)
+			add_word(p->rss_text, sizeof(p->rss_text), rss[i].word);
+	if ((p->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0)
+		add_word(p->offloads_text, sizeof(p->offloads_text), "fast-free");
+}
+
 static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct lm_error *err)
 {
 	struct rte_eth_conf conf = {0};
@@ -185,10 +213,14 @@ static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct
 		return fail(p, -ENODEV, err, "no queues");
 	p->queues = (uint16_t)queues;
 	conf.rx_adv_conf.rss_conf.rss_hf = RSS_WANTED & info.flow_type_rss_offloads;
-	if (queues > 1 && conf.rx_adv_conf.rss_conf.rss_hf != 0)
+	if (queues > 1 && conf.rx_adv_conf.rss_conf.rss_hf != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		p->rss = conf.rx_adv_conf.rss_conf.rss_hf;
+	}
 	/* Every sent mbuf is of the one pool and has reference count 1. */
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	p->tx_offloads = conf.txmode.offloads;
+	describe_use(p);
 	rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
 	if (rc < 0)
 		return fail(p, rc, err, "cannot be configured");
@@ -201,6 +233,8 @@ static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct
 	rc = rte_eth_dev_start(p->id);
 	if (rc < 0)
 		return fail(p, rc, err, "cannot be started");
+	if (queues > 1 && cfg->udp_port != 0)
+		p->steers = lm_port_steer(p, cfg->udp_port, cfg->workers);
 	return set_filters(p, cfg, err);
 }
 
@@ -230,6 +264,8 @@ void lm_port_close(struct lm_port *p)
 	if (p == NULL)
 		return;
 	if (p->attached && rte_eth_dev_info_get(p->id, &info) == 0) {
+		if (p->steers)
+			(void)rte_flow_flush(p->id, NULL);
 		(void)rte_eth_dev_stop(p->id);
 		(void)rte_eth_dev_close(p->id);
 		(void)rte_dev_remove(info.device);
@@ -275,6 +311,21 @@ static bool kernel_link_up(unsigned if_index)
 	if (fd >= 0)
 		close(fd);
 	return up;
+}
+
+const char *lm_port_rss(const struct lm_port *p)
+{
+	return p->rss_text;
+}
+
+const char *lm_port_offloads(const struct lm_port *p)
+{
+	return p->offloads_text;
+}
+
+bool lm_port_steers(const struct lm_port *p)
+{
+	return p->steers;
 }
 
 bool lm_port_link_up(const struct lm_port *p)

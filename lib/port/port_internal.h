@@ -14,10 +14,19 @@ struct lm_port {
 	bool attached;	   /* the device is ours to close */
 	unsigned if_index; /* of the kernel interface under a software device, or 0 */
 	bool hardware;
+	bool steers;
+	uint64_t rss, tx_offloads; /* RTE_ETH_RSS_*, RTE_ETH_TX_OFFLOAD_* in use */
+	char rss_text[40], offloads_text[40];
 	struct lm_mac mac;
 	char driver[32];
 	char name[32];
 };
+
+/* ------------------------------------------------------------- steer.c -- */
+
+/* Asks the device to put ESP in UDP to udp_port into the queue of the worker that owns its lane.
+ * All or nothing: false when it cannot, and then there is no rule. */
+bool lm_port_steer(const struct lm_port *p, uint16_t udp_port, unsigned workers);
 
 /* ----------------------------------------------------------- devargs.c -- */
 

@@ -29,7 +29,7 @@ static void label_value(struct lm_writer *w, const char *text)
 static void gauge(struct lm_writer *w, const struct lm_gauge *g, bool first)
 {
 	if (first)
-		head(w, g->name, "", "gauge", g->help);
+		head(w, g->name, "", g->rises ? "counter" : "gauge", g->help);
 	lm_w_printf(w, "lanemesh_%s", g->name);
 	if (g->label_name != NULL) {
 		lm_w_printf(w, "{%s=\"", g->label_name);

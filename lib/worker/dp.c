@@ -110,6 +110,7 @@ static int open_port(struct lm_dp *dp, const struct lm_dp_port_config *c, struct
 	    .has_mac = c->has_mac,
 	    .mac = c->mac,
 	    .workers = dp->n_workers,
+	    .udp_port = c->role == LM_DP_WAN ? c->udp_port : 0,
 	    .pool = dp->pool,
 	};
 	int e;

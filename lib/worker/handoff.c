@@ -67,6 +67,8 @@ unsigned lm_hand_receive(struct lm_worker *w)
 	unsigned n = rte_ring_dequeue_burst_elem(w->handover, w->received, sizeof(w->received[0]),
 						 LM_BURST, NULL);
 
+	if (n > 0)
+		lm_stat_add(&w->stats.handed_in, n);
 	for (unsigned i = 0; i < n;) {
 		if (w->received[i].kind == LM_HAND_ESP) {
 			i += open_run(w, &w->received[i], n - i);

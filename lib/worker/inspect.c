@@ -3,6 +3,7 @@
 #include "worker_internal.h"
 
 #include <errno.h>
+#include <rte_cycles.h>
 
 static uint64_t peek(const uint64_t *v)
 {
@@ -71,6 +72,9 @@ int lm_dp_port_info(const struct lm_dp *dp, uint16_t port, struct lm_dp_port_inf
 	*out = (struct lm_dp_port_info){
 	    .name = p->name,
 	    .driver = lm_port_driver(p->port),
+	    .rss = lm_port_rss(p->port),
+	    .offloads = lm_port_offloads(p->port),
+	    .steers = lm_port_steers(p->port),
 	    .role = p->role,
 	    .mac = p->mac,
 	    .link_up = lm_port_link_up(p->port),
@@ -89,20 +93,38 @@ int lm_dp_port_info(const struct lm_dp *dp, uint16_t port, struct lm_dp_port_inf
 	return 0;
 }
 
+static lm_time cycles_ns(uint64_t cycles)
+{
+	uint64_t hz = rte_get_tsc_hz();
+
+	return (lm_time)(cycles / hz * LM_SEC + cycles % hz * LM_SEC / hz);
+}
+
 int lm_dp_worker_info(const struct lm_dp *dp, uint32_t worker, struct lm_dp_worker_info *out)
 {
-	const struct lm_dp_worker_info *s;
+	const struct lm_worker *w;
+	uint64_t started, busy;
 
 	memset(out, 0, sizeof(*out));
 	if (worker >= dp->n_workers)
 		return -ENOENT;
-	s = &dp->worker[worker]->stats;
-	out->cpu = dp->worker[worker]->cpu;
-	out->loops = peek(&s->loops);
-	out->busy_loops = peek(&s->busy_loops);
-	out->sleeps = peek(&s->sleeps);
-	out->rx_bursts = peek(&s->rx_bursts);
-	out->rx_packets = peek(&s->rx_packets);
+	w = dp->worker[worker];
+	started = peek(&w->started);
+	busy = peek(&w->busy); /* before the clock: never more than running */
+	*out = (struct lm_dp_worker_info){
+	    .cpu = w->cpu,
+	    .busy = cycles_ns(busy),
+	    .loops = peek(&w->stats.loops),
+	    .busy_loops = peek(&w->stats.busy_loops),
+	    .sleeps = peek(&w->stats.sleeps),
+	    .rx_bursts = peek(&w->stats.rx_bursts),
+	    .rx_packets = peek(&w->stats.rx_packets),
+	    .full_bursts = peek(&w->stats.full_bursts),
+	    .handed_out = peek(&w->counters.v[LM_C_HANDED_OVER]),
+	    .handed_in = peek(&w->stats.handed_in),
+	};
+	if (started != 0)
+		out->running = cycles_ns(rte_rdtsc() - started);
 	return 0;
 }
 

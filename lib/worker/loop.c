@@ -9,6 +9,7 @@
  */
 #include "worker_internal.h"
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_pause.h>
 #include <sys/prctl.h>
@@ -26,11 +27,6 @@ struct idle {
 	unsigned spins;
 	lm_time sleep, slept; /* slept: since the last packet */
 };
-
-static inline void stat_add(uint64_t *v, uint64_t n)
-{
-	__atomic_store_n(v, *v + n, __ATOMIC_RELAXED);
-}
 
 /* A few ms behind, for free: the control thread wants seconds. */
 static lm_time coarse_now(void)
@@ -51,8 +47,10 @@ static unsigned receive(struct lm_worker *w, uint16_t port)
 	n = rte_eth_rx_burst(p->id, (uint16_t)w->index, pkts, LM_BURST);
 	if (n == 0)
 		return 0;
-	stat_add(&w->stats.rx_bursts, 1);
-	stat_add(&w->stats.rx_packets, n);
+	lm_stat_add(&w->stats.rx_bursts, 1);
+	lm_stat_add(&w->stats.rx_packets, n);
+	if (n == LM_BURST)
+		lm_stat_add(&w->stats.full_bursts, 1);
 	for (unsigned i = 0; i < n; i++) {
 		bytes += pkts[i]->pkt_len;
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
@@ -106,7 +104,7 @@ static void rest(struct lm_worker *w, struct idle *idle)
 	rte_rcu_qsbr_thread_offline(w->dp->qsbr, w->index);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 	rte_rcu_qsbr_thread_online(w->dp->qsbr, w->index);
-	stat_add(&w->stats.sleeps, 1);
+	lm_stat_add(&w->stats.sleeps, 1);
 }
 
 int lm_worker_main(void *worker)
@@ -114,21 +112,28 @@ int lm_worker_main(void *worker)
 	struct lm_worker *w = worker;
 	struct lm_dp *dp = w->dp;
 	struct idle idle = {0};
+	uint64_t last;
 
 	/* The kernel's default slack of 50 us would more than double the shortest sleep. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	rte_rcu_qsbr_thread_online(dp->qsbr, w->index);
+	last = rte_rdtsc();
+	__atomic_store_n(&w->started, last, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&dp->stop, __ATOMIC_RELAXED)) {
 		unsigned done = run_once(w);
+		uint64_t now = rte_rdtsc();
 
-		stat_add(&w->stats.loops, 1);
+		lm_stat_add(&w->stats.loops, 1);
 		rte_rcu_qsbr_quiescent(dp->qsbr, w->index);
 		if (done > 0) {
-			stat_add(&w->stats.busy_loops, 1);
+			lm_stat_add(&w->stats.busy_loops, 1);
+			lm_stat_add(&w->busy, now - last);
 			idle = (struct idle){0};
 		} else if (!dp->idle_poll) {
 			rest(w, &idle);
+			now = rte_rdtsc();
 		}
+		last = now;
 	}
 	lm_tx_flush(w);
 	lm_hand_flush(w);

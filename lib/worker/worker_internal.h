@@ -238,7 +238,8 @@ struct lm_worker {
 	struct lm_hand_out *hand;		    /* one for each worker */
 	unsigned n_hand_dirty;
 	uint16_t hand_dirty[LM_DP_WORKERS_MAX];
-	struct lm_dp_worker_info stats;
+	uint64_t started, busy;		/* TSC at the start; cycles of loops that had a packet */
+	struct lm_dp_worker_info stats; /* but times and handed_out, which are elsewhere */
 	struct lm_counters counters;
 	struct lm_tx tx[LM_DP_PORTS_MAX];
 	/* A burst: IPv4 packets without options, which nearly all are, and the others, whose mbufs'
@@ -295,6 +296,12 @@ static inline void lm_mbuf_set(struct rte_mbuf *m, const uint8_t *p, unsigned le
 	m->data_off = (uint16_t)(p - (const uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
+}
+
+/* Of the worker's own stats: others may look. */
+static inline void lm_stat_add(uint64_t *v, uint64_t n)
+{
+	__atomic_store_n(v, *v + n, __ATOMIC_RELAXED);
 }
 
 static inline void lm_drop(struct lm_worker *w, struct rte_mbuf *m, enum lm_ctr why)

@@ -40,6 +40,27 @@ for n in 1 2; do
 	is "$(ask $n workers "len([w for w in r if w['rx_packets'] > 100])")" -ge 2 "workers of gw$n with traffic"
 	is "$(counter $n esp_replay)" = 0 "gw$n esp_replay"
 done
+# What the workers' load looks like, under traffic, in the table and as JSON.
+iperf host1 host2 10.2.0.10 -t 4 -P 8 >/dev/null &
+lab_cli 1 workers >"$lab_run/table"
+lab_cli 1 --json workers -n 2 >"$lab_run/workers.json"
+lab_cli 1 ports >"$lab_run/ports"
+wait $!
+is "$(wc -l <"$lab_run/table")" = 3 "lines of lanemesh workers"
+/usr/bin/python3 - "$lab_run/workers.json" <<'EOP' || fail "workers: $(cat "$lab_run/workers.json")"
+import json, sys
+rows = json.load(open(sys.argv[1]))
+assert [w["worker"] for w in rows] == [0, 1], rows
+for w in rows:
+    assert 0 < w["busy_share"] <= 1 and abs(w["busy_share"] + w["idle_share"] - 1) < 1e-6, w
+    assert 0 < w["busy_ns"] <= w["running_ns"], w
+    assert 1 <= w["mean_burst"] <= 64 and 0 <= w["full_burst_share"] <= 1, w
+assert sum(w["handed_out"] for w in rows) > 0
+assert any(w["packets_per_second"] > 100 for w in rows), rows
+EOP
+is "$(awk '$1 == "wan0" {print $6}' "$lab_run/ports")" = ring "steering of an af_packet port"
+is "$(awk '$1 == "wan0" {print $5}' "$lab_run/ports")" = 2 "queues of an af_packet port"
+
 # Every lane carries something: the outer SPIs differ.
 capture wan wan site1 'src host 198.18.2.2 and udp[8] & 0x80 != 0'
 iperf host2 host1 10.1.0.10 -t 1 -P 16 -b 500K >/dev/null

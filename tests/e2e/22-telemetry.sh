@@ -56,6 +56,7 @@ for line in open(sys.argv[1]):
         assert (m[1], m[2]) not in seen, line
         seen.add((m[1], m[2]))
 names = {n for n, _ in seen}
+assert {"lanemesh_worker_busy_seconds_total", "lanemesh_worker_handed_in_total"} <= names, names
 assert {"lanemesh_peers_up", "lanemesh_drops_total", "lanemesh_sealed_packets_total"} <= names, names
 EOP
 grep -q '^lanemesh_peers_up 1$' "$lab_run/metrics" || fail "peers_up: $(grep peers_up "$lab_run/metrics")"

@@ -124,6 +124,7 @@ static void prometheus_page(void **state)
 	     .label_value = "a\"b\\c\nd",
 	     .value = 0.5},
 	    {.name = "uptime_seconds", .help = "since start", .value = NAN},
+	    {.name = "busy_seconds_total", .help = "busy", .value = 1.5, .rises = true},
 	};
 	struct lm_writer w = lm_writer(page, sizeof(page));
 	struct lm_counters c = {{0}};
@@ -143,6 +144,8 @@ static void prometheus_page(void **state)
 				     "lanemesh_peers{state=\"a\\\"b\\\\c\\nd\"} 0.5\n"
 				     "# HELP lanemesh_uptime_seconds since start\n"));
 	assert_non_null(strstr(text, "\nlanemesh_uptime_seconds NaN\n"));
+	assert_non_null(strstr(text, "\n# TYPE lanemesh_busy_seconds_total counter\n"
+				     "lanemesh_busy_seconds_total 1.5\n"));
 	for (p = text; (p = strstr(p, "# TYPE lanemesh_drops_total counter\n")) != NULL; p++)
 		n++;
 	assert_int_equal(n, 1);
@@ -184,8 +187,11 @@ static void buffers_are_bounded(void **state)
 	memset(value, 'x', sizeof(value) - 1);
 	value[63] = '\0';
 	for (size_t i = 0; i < LM_ARRAY_SIZE(g); i++)
-		g[i] = (struct lm_gauge){"peer_rtt_seconds", "smoothed round-trip time", "peer",
-					 value, 0.123456789};
+		g[i] = (struct lm_gauge){.name = "peer_rtt_seconds",
+					 .help = "smoothed round-trip time",
+					 .label_name = "peer",
+					 .label_value = value,
+					 .value = 0.123456789};
 	w = lm_writer(page, sizeof(page));
 	lm_metrics_prometheus(&w, &c, g, LM_ARRAY_SIZE(g));
 	assert_false(w.bad);

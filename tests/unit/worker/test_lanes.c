@@ -52,6 +52,22 @@ static unsigned collect(struct rig *r, uint8_t *seen, unsigned max)
 	return n;
 }
 
+/* What workers say of hand-over: all that was passed on was taken. */
+static void handed_both_ways(struct rig *r)
+{
+	uint64_t in = 0, out = 0;
+
+	for (unsigned i = 0; i < workers; i++) {
+		struct lm_dp_worker_info w;
+
+		assert_int_equal(lm_dp_worker_info(r->dp, i, &w), 0);
+		in += w.handed_in;
+		out += w.handed_out;
+	}
+	assert_int_equal(in, out);
+	assert_int_equal(out, rig_count(r, LM_C_HANDED_OVER));
+}
+
 /* Every lane on every queue: all packets arrive once, each lane's window is its owner's. */
 static void every_lane_on_every_queue(void **state)
 {
@@ -87,6 +103,7 @@ static void every_lane_on_every_queue(void **state)
 		assert_int_equal(rig_count(r, LM_C_HANDED_OVER) - handed, away);
 	assert_int_equal(lm_dp_usage(r->dp, r->peer[0].spi_in, &usage), 0);
 	assert_int_equal(usage.rx_packets, total);
+	handed_both_ways(r);
 	free(seen);
 }
 

@@ -191,9 +191,12 @@ static void usage(void **state)
 	assert_string_equal(port.name, "wan");
 	assert_string_equal(port.driver, "net_ring");
 	assert_int_equal(port.mac.b[5], RIG_WAN);
+	assert_false(port.steers); /* net_ring has no flow rules */
 	assert_int_equal(lm_dp_port_info(r->dp, RIG_PORTS, &port), -ENOENT);
 	assert_int_equal(lm_dp_worker_info(r->dp, 0, &worker), 0);
 	assert_true(worker.rx_packets >= r->fed && worker.busy_loops > 0);
+	assert_true(worker.busy > 0 && worker.busy <= worker.running);
+	assert_true(worker.rx_bursts <= worker.rx_packets && worker.busy_loops <= worker.loops);
 	assert_int_equal(lm_dp_worker_info(r->dp, r->workers, &worker), -ENOENT);
 	assert_int_equal(lm_dp_workers(r->dp), r->workers);
 	assert_non_null(lm_dp_aead(r->dp));
