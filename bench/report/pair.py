@@ -98,7 +98,7 @@ class Lab:
             raise Skipped("takes root: network namespaces and TAP devices")
         self.folder, self.tester = folder, None
         self.path = tempfile.mkdtemp(prefix="lanemesh-pair.", dir="/run")
-        self.name = f"lmb{os.getpid()}"
+        self.name = f"lmp{os.getpid()}"
         try:
             self._script("up")
             self.tester = Tester(folder, self.path)
@@ -143,7 +143,9 @@ class Lab:
         found = {"injected": 0}
         for n in (1, 2):
             for reason, count in self._ask(n, "drops").items():
-                if not reason.startswith(("ctl_", "stun_")):
+                # neighbour_unresolved: what waited for an address in vain, seconds ago. Here it
+                # is gw2 asking the coordinator on its own machine from the WAN port.
+                if not reason.startswith(("ctl_", "stun_", "neighbour_unresolved")):
                     found[f"gw{n} {reason}"] = count
             found["injected"] += self._ask(n, "traffic")["injected"]
         return found
@@ -163,7 +165,16 @@ class Lab:
         return used
 
     def trial(self, size, pps, seconds, interval=RESTING_US):
-        """The tester's result, with what the gateways used and dropped meanwhile."""
+        """The tester's result, with what the gateways used and dropped meanwhile. Once more when
+        packets are in no counter: a busy machine can hold a gateway up for longer than the tester
+        waits for the last packets."""
+        for _ in range(3):
+            r, missing = self._trial(size, pps, seconds, interval)
+            if missing == 0:
+                return r
+        raise Failed(f"of {r['offered']} packets {missing} are in no counter: {r}")
+
+    def _trial(self, size, pps, seconds, interval):
         cpu, counters = self.cpu(), self.counters()
         r = self.tester.trial(size, pps, seconds, interval)
         r["cpu"] = [after - before for before, after in zip(cpu, self.cpu())]
@@ -174,9 +185,7 @@ class Lab:
         # Of what is dropped a few may be the gateways' own: ARP, probes, what is for the
         # coordinator.
         more = r["received"] + r["refused"] + sum(r["drops"].values()) - r["offered"]
-        if not 0 <= more <= injected:
-            raise Failed(f"of {r['offered']} packets {-more} are in no counter: {r}")
-        return r
+        return r, 0 if 0 <= more <= injected else -more
 
 
 class Pair(Case):

@@ -55,8 +55,38 @@ def _aead(data, folder):
     return _draw(folder, "aead", f"set ylabel 'ns a packet, AES-256-GCM seal'\nplot {plot}", rows)
 
 
+def _pair(data, folder):
+    rates, delays = [], []
+    for name in data.rounds:
+        if name.startswith("pair/"):
+            s, size = dict(data.summary(name)), name.split("/", 1)[1]
+            rates.append((size, *(s[x]["median"] / 1e6 for x in (
+                "zero_loss_pps", "peak_pps", "overload_pps"))))
+            delays.append((size, *(s[f"latency_{p}_us"]["median"] for p in (
+                "p50", "p90", "p99", "p99.9"))))
+    if not rates:
+        return []
+    return _draw(folder, "pair-rate", "set ylabel 'million packets a second'\nplot 'DATA' using "
+                 "2:xtic(1) title 'without loss', '' using 3 title 'most', '' using 4 title "
+                 "'at twice the load of that'", rates) + _draw(
+        folder, "pair-latency", "set ylabel 'us at half the rate without loss'\nset logscale y\n"
+        "set yrange [10:]\nplot 'DATA' using 2:xtic(1) title 'median', '' using 3 title '90 %', "
+        "'' using 4 title '99 %', '' using 5 title '99.9 %'", delays)
+
+
+def _wire(data, folder):
+    drawn = []
+    for name in data.rounds:
+        if name.startswith("wire/"):
+            rows = [(series[:-5], v["median"]) for series, v in data.summary(name)
+                    if series.endswith("_mbps")]
+            drawn += _draw(folder, name.replace("/", "-"), "set ylabel 'Mb/s, one TCP flow'\n"
+                           "set key off\nset xtics noenhanced\nplot 'DATA' using 2:xtic(1)", rows)
+    return drawn
+
+
 def draw(data, folder):
     """Returns the names of the files."""
     if shutil.which("gnuplot") is None:
         return []
-    return _gateway(data, folder) + _aead(data, folder)
+    return [name for suite in (_gateway, _aead, _pair, _wire) for name in suite(data, folder)]

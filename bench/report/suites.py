@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites, their cases, and what to run for each."""
 from .case import Case
-from . import pair
+from . import pair, wire
 
-PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", *pair.PROGRAMS]
+PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", *pair.PROGRAMS, *wire.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
 
@@ -59,4 +59,6 @@ ALL = [
     Suite("scale", "the gateway with many peers and many routes", scale, default=False),
     Suite("pair", "two gateways joined by memif: zero-loss rate, latency, overload; takes root",
           pair.cases, default=False),
+    Suite("wire", "one TCP flow through veth, beside wireguard-go, nebula, openvpn; takes root",
+          wire.cases, default=False),
 ]

@@ -11,7 +11,7 @@
  * link of constant rate has no longer bursts. */
 #define CATCH_UP 1e-3
 /* Packets under way at the end: this long without one, and no more come. */
-#define QUIET	  0.2
+#define QUIET	  0.3
 #define DRAIN_MAX 2.0
 
 static const uint16_t imix[12] = {64, 576, 64, 64, 576, 64, 1400, 64, 576, 64, 576, 64};
