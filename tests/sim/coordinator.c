@@ -153,6 +153,37 @@ static void tick(struct world *w, struct actor *a)
 	coordinator_sync(c);
 }
 
+/* Who asks is told what it sees; a liar tells something near it. */
+static size_t answer(struct world *w, void *user, const struct lm_endpoint *from,
+		     const uint8_t *data, size_t len, uint8_t *out)
+{
+	struct coordinator *c = user;
+	struct lm_endpoint seen = *from;
+
+	if (c->server == NULL)
+		return 0;
+	seen.port ^= c->lies == LIE_STUN;
+	return lm_coord_stun_answer(c->stun, w->now, &seen, data, len, out);
+}
+
+static void serve_stun(struct coordinator *c)
+{
+	struct world *w = &c->sim->w;
+	uint8_t n = (uint8_t)(c->number + 1), key[16];
+	struct lm_ip v6 = {.family = 6, .b = {0x20, 0x01, 0x0d, 0xba, [15] = n}};
+
+	world_random_bytes(w, key, sizeof(key));
+	c->stun = lm_coord_stun_new(key);
+	world_must(w, c->stun != NULL);
+	c->at[0] = (struct lm_endpoint){lm_ip4((uint8_t[]){198, 51, 100, n}), 3478};
+	c->at[1] = (struct lm_endpoint){v6, 3478};
+	for (unsigned i = 0; i < 2; i++) {
+		world_must(w, w->n_services < WORLD_SERVICES);
+		w->services[w->n_services++] =
+		    (struct service){.at = c->at[i], .answer = answer, .user = c};
+	}
+}
+
 void coordinator_init(struct coordinator *c, struct sim *s, unsigned number)
 {
 	uint8_t seed[32];
@@ -164,6 +195,7 @@ void coordinator_init(struct coordinator *c, struct sim *s, unsigned number)
 	world_random_bytes(&s->w, c->epoch, sizeof(c->epoch));
 	c->id = lm_identity_from_seed(seed);
 	world_must(&s->w, c->id != NULL);
+	serve_stun(c);
 	c->store = (struct lm_coord_store){
 	    .self = c, .load = store_load, .commit = store_commit, .new_epoch = store_new_epoch};
 }
@@ -247,5 +279,6 @@ void coordinator_free(struct coordinator *c)
 		free(c->items[i].ann);
 	}
 	free(c->items);
+	lm_coord_stun_free(c->stun);
 	lm_identity_free(c->id);
 }

@@ -7,18 +7,12 @@ static bool same_family(const struct node *a, unsigned i, const struct node *b, 
 	return a->wan[i].ip.family == b->wan[j].ip.family;
 }
 
-/* One of the two is in the open between them: the other one calls it. */
-static bool one_calls(const struct nat *a, const struct nat *b)
-{
-	return nat_direct(a, b) && (nat_encloses(a, b) || nat_encloses(b, a));
-}
-
 bool oracle_reachable(const struct swarm *s, const struct node *a, const struct node *b)
 {
 	(void)s;
 	for (unsigned i = 0; i < a->n_wan; i++)
 		for (unsigned j = 0; j < b->n_wan; j++)
-			if (same_family(a, i, b, j) && one_calls(a->behind[i], b->behind[j]))
+			if (same_family(a, i, b, j) && nat_direct(a->behind[i], b->behind[j]))
 				return true;
 	return false;
 }

@@ -117,6 +117,14 @@ static void op_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t re
 	lm_directory_synced(l->site->directory, l->source, epoch, revision, gone, l->site);
 }
 
+static void op_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
+{
+	struct site *t = ((struct link *)user)->site;
+
+	(void)token;
+	lm_mesh_signalled(t->node->mesh, world_now(&t->sim->w, t->node), node);
+}
+
 static const struct lm_coord_client_ops client_ops = {
     .connect = op_connect,
     .close = op_close,
@@ -127,6 +135,7 @@ static const struct lm_coord_client_ops client_ops = {
     .revocation = op_revocation,
     .resync = op_resync,
     .synced = op_synced,
+    .signalled = op_signalled,
 };
 
 static void tick(struct world *w, struct actor *a);
@@ -177,6 +186,40 @@ static void announced(struct node *n)
 	actor_at(&t->sim->w, &t->publish, t->sim->w.now);
 }
 
+/* As lib/control does it: a client must not be called from its own call, so all wait for a moment.
+ */
+static void signal_node(struct node *n, const uint8_t node[LM_KEY_LEN])
+{
+	struct site *t = n->user;
+
+	if (t->n_signals == SIM_SIGNALS)
+		return;
+	memcpy(t->signals[t->n_signals++], node, LM_KEY_LEN);
+	actor_at(&t->sim->w, &t->signal, t->sim->w.now);
+}
+
+static void send_signals(struct world *w, struct actor *a)
+{
+	struct site *t = LM_CONTAINER_OF(a, struct site, signal);
+
+	(void)w;
+	for (unsigned i = 0; i < SIM_COORDS; i++) {
+		for (unsigned k = 0; k < t->n_signals && t->links[i].client != NULL; k++)
+			(void)lm_coord_client_signal(t->links[i].client, t->signals[k], k);
+		link_sync(&t->links[i]);
+	}
+	t->n_signals = 0;
+}
+
+static void ask_stun(struct site *t)
+{
+	struct lm_endpoint at[2 * SIM_COORDS];
+
+	for (unsigned i = 0; i < SIM_COORDS; i++)
+		memcpy(&at[2 * i], t->sim->coords[i].at, sizeof(t->sim->coords[i].at));
+	lm_mesh_stun_servers(t->node->mesh, world_now(&t->sim->w, t->node), at, LM_ARRAY_SIZE(at));
+}
+
 static void from_disk(void *user, const struct lm_directory_record *r)
 {
 	struct site *t = user;
@@ -203,7 +246,9 @@ void site_start(struct site *t)
 	t->saved_version = lm_directory_version(t->directory);
 	t->node->user = t;
 	t->node->announced = announced;
+	t->node->signal = signal_node;
 	node_start(t->node);
+	ask_stun(t);
 	lm_directory_each_revocation(t->directory, list_from_disk, t);
 	lm_directory_each(t->directory, from_disk, t);
 	for (unsigned i = 0; i < SIM_COORDS; i++)
@@ -241,6 +286,8 @@ void site_stop(struct site *t, bool polite)
 		link_sync(l);
 	}
 	actor_at(&t->sim->w, &t->publish, LM_TIME_NEVER);
+	actor_at(&t->sim->w, &t->signal, LM_TIME_NEVER);
+	t->n_signals = 0;
 	node_stop(t->node, polite);
 	lm_directory_free(t->directory);
 	t->directory = NULL;
@@ -286,6 +333,7 @@ void sim_init(struct sim *s, uint64_t seed, unsigned n_sites)
 	for (unsigned i = 0; i < n_sites; i++) {
 		s->sites[i].sim = s;
 		s->sites[i].publish.run = publish;
+		s->sites[i].signal.run = send_signals;
 		s->sites[i].node = world_node(&s->w);
 	}
 	for (unsigned i = 0; i < SIM_COORDS; i++)

@@ -10,8 +10,9 @@
 
 #include <lanemesh/coord.h>
 
-#define SIM_COORDS 2
-#define SIM_SITES  64
+#define SIM_COORDS  2
+#define SIM_SITES   64
+#define SIM_SIGNALS 64
 
 struct sim;
 struct site;
@@ -38,6 +39,9 @@ struct site {
 	struct link links[SIM_COORDS];
 	struct actor publish; /* the announcement has changed; a client must not be called from its
 			       * own call */
+	struct actor signal;  /* the same */
+	uint8_t signals[SIM_SIGNALS][LM_KEY_LEN];
+	unsigned n_signals;
 };
 
 /* What a coordinator keeps on disk. */
@@ -49,8 +53,9 @@ struct stored {
 };
 
 /* What a coordinator may do that nobody can forbid: withhold, repeat what is old, mix up, say that
- * nodes have left. It lies where its messages reach a node. */
-enum lie { LIE_NONE, LIE_WITHHOLD, LIE_OLD, LIE_MIXED, LIE_DAMAGED, LIE_GONE, LIE_KINDS };
+ * nodes have left, or that they are seen under another address. It lies where its messages reach a
+ * node. */
+enum lie { LIE_NONE, LIE_WITHHOLD, LIE_OLD, LIE_MIXED, LIE_DAMAGED, LIE_GONE, LIE_STUN, LIE_KINDS };
 
 struct coordinator {
 	struct sim *sim;
@@ -65,6 +70,8 @@ struct coordinator {
 	bool killed; /* while it goes: nothing more leaves it */
 	struct actor tick;
 	enum lie lies;
+	struct lm_endpoint at[2]; /* its STUN servers, one for each family */
+	struct lm_coord_stun *stun;
 	uint8_t old_cert[LM_CERT_MAX], old_ann[LM_ANNOUNCE_MAX]; /* of some record */
 	size_t old_cert_len, old_ann_len;
 };

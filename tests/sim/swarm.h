@@ -31,6 +31,7 @@ struct swarm {
 	struct lm_endpoint lost[SWARM_SITES][WORLD_PORTS]; /* address of a port that is down */
 	unsigned base_loss;
 	struct node *revoked, *liar;
+	struct lm_endpoint victim;
 	uint64_t victim_bytes;
 	struct datagram old[SWARM_OLD];
 	uint64_t n_old;

@@ -125,8 +125,7 @@ static void false_endpoint(struct swarm *s, unsigned i)
 		if (n->wan[p].port != 0)
 			eps[n_eps++] = (struct lm_local_endpoint){
 			    .port = (uint16_t)p, .kind = LM_EP_HOST, .ep = n->wan[p]};
-	eps[n_eps++] = (struct lm_local_endpoint){
-	    .port = 0, .kind = LM_EP_PUBLIC, .ep = s->sim.w.services[0].at};
+	eps[n_eps++] = (struct lm_local_endpoint){.port = 0, .kind = LM_EP_PUBLIC, .ep = s->victim};
 	lm_mesh_local(n->mesh, world_now(&s->sim.w, n), eps, n_eps);
 	node_sync(n);
 }
@@ -198,7 +197,7 @@ static void attack(struct swarm *s)
 		if (draw(s, 2) == 0)
 			d.data[draw(s, (uint32_t)d.len)] ^= (uint8_t)(1u << draw(s, 8));
 		if (draw(s, 2) == 0)
-			d.from = w->services[0].at;
+			d.from = s->victim;
 		world_inject(w, &d.from, &d.to, d.data, d.len, draw(s, 2000) * LM_MSEC);
 	}
 }

@@ -124,7 +124,8 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 	n->sent++;
 	n->sent_bytes += len;
 	n->inits += lm_msg_type(data, len) == LM_MSG_INIT;
-	n->answered += len;
+	if (lm_endpoint_equal(&path->remote, &n->asker))
+		n->answered += len;
 	world_must(w, !overlay_has(w, &path->remote.ip)); /* FAULTS row 32 */
 	if (!n->silent)
 		net_send(n, path->port, &path->remote, data, len);
@@ -438,6 +439,7 @@ void node_deliver(struct node *n, unsigned port, const struct datagram *d)
 	n->got++;
 	n->got_bytes += d->len;
 	n->answered = 0;
+	n->asker = d->from;
 	lm_mesh_datagram(n->mesh, world_now(w, n),
 			 &(struct lm_path){.port = (uint16_t)port, .remote = d->from}, d->data,
 			 d->len);

@@ -95,8 +95,9 @@ struct node {
 
 	uint64_t sent, sent_bytes; /* control datagrams */
 	uint64_t got, got_bytes;
-	uint64_t inits;	   /* message 1s sent */
-	uint64_t answered; /* bytes sent since the last datagram came in */
+	uint64_t inits;		  /* message 1s sent */
+	struct lm_endpoint asker; /* source of the last datagram that came in */
+	uint64_t answered;	  /* bytes sent there since then */
 	uint64_t sas_added, sas_removed, out_sets, path_sets, announces, revocations;
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
 	void *user;
