@@ -11,7 +11,7 @@ static void usage(FILE *f)
 {
 	fprintf(f,
 		"usage: lm_sim [--seed N] [--sites N] [--rekeys N] [--verbose]\n"
-		"       lm_sim --swarm COUNT [--seed FIRST] [--verbose]\n"
+		"       lm_sim --swarm COUNT [--seed FIRST] [--verbose | --packets]\n"
 		"Runs one long simulation, or many short ones of random small meshes. All follows\n"
 		"from the seed; a failure prints the seed, and how to repeat it.\n");
 }
@@ -25,16 +25,13 @@ static int bad_use(const char *why)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"seed", required_argument, NULL, 's'},
-	    {"sites", required_argument, NULL, 'n'},
-	    {"rekeys", required_argument, NULL, 'r'},
-	    {"swarm", required_argument, NULL, 'w'},
-	    {"verbose", no_argument, NULL, 'v'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+	    {"seed", required_argument, NULL, 's'},   {"sites", required_argument, NULL, 'n'},
+	    {"rekeys", required_argument, NULL, 'r'}, {"swarm", required_argument, NULL, 'w'},
+	    {"verbose", no_argument, NULL, 'v'},      {"packets", no_argument, NULL, 'p'},
+	    {"help", no_argument, NULL, 'h'},	      {NULL, 0, NULL, 0},
 	};
 	unsigned long seed = 1, n_sites = 20, rekeys = 10000, swarm = 0;
-	bool verbose = false;
+	bool verbose = false, packets = false;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -46,15 +43,16 @@ int main(int argc, char **argv)
 			rekeys = strtoul(optarg, NULL, 0);
 		else if (opt == 'w')
 			swarm = strtoul(optarg, NULL, 0);
-		else if (opt == 'v')
+		else if (opt == 'v' || opt == 'p') {
 			verbose = true;
-		else {
+			packets = opt == 'p';
+		} else {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? 0 : 2;
 		}
 	}
 	if (swarm > 0) {
-		swarm_run(seed, swarm, verbose);
+		swarm_run(seed, swarm, verbose, packets);
 		return 0;
 	}
 	if (n_sites < 8 || n_sites > SIM_SITES - 1)

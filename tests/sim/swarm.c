@@ -123,13 +123,14 @@ static uint64_t control_sent(struct swarm *s)
 
 /* ----------------------------------------------------------------- phases -- */
 
-static void begin(struct swarm *s, uint64_t seed)
+static void begin(struct swarm *s, uint64_t seed, bool packets)
 {
 	struct world *w = &s->sim.w;
 
 	sim_init(&s->sim, seed, 3 + (unsigned)(seed * 0x9e3779b97f4a7c15u >> 40) % 6);
 	w->what = "lm_sim --swarm 1";
 	w->talk = s->verbose;
+	w->show = packets;
 	w->delay = 1 * LM_MSEC;
 	w->jitter = world_random(w, 40) * LM_MSEC;
 	w->loss = s->base_loss = world_random(w, 4) * 10;
@@ -217,14 +218,14 @@ static void revoked_is_out(struct swarm *s)
 				   s->revoked->number);
 }
 
-uint64_t swarm_seed(uint64_t seed, bool verbose)
+uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets)
 {
 	struct swarm *s = calloc(1, sizeof(*s));
 	struct world *w = &s->sim.w;
 	uint64_t trace;
 
 	s->verbose = verbose;
-	begin(s, seed);
+	begin(s, seed, packets);
 	if (verbose)
 		topology_print(s);
 	world_pass(w, 5 * LM_SEC);
@@ -244,15 +245,15 @@ uint64_t swarm_seed(uint64_t seed, bool verbose)
 	return trace;
 }
 
-void swarm_run(uint64_t first, unsigned long count_, bool verbose)
+void swarm_run(uint64_t first, unsigned long count_, bool verbose, bool packets)
 {
 	for (uint64_t seed = first; seed < first + count_; seed++) {
-		uint64_t trace = swarm_seed(seed, verbose);
+		uint64_t trace = swarm_seed(seed, verbose, packets);
 
 		if (verbose)
 			fprintf(stderr, "seed %llu: trace %016llx\n", (unsigned long long)seed,
 				(unsigned long long)trace);
-		if (seed % TWICE == 0 && swarm_seed(seed, false) != trace) {
+		if (seed % TWICE == 0 && swarm_seed(seed, false, false) != trace) {
 			fprintf(stderr, "lm_sim --swarm 1 --seed %llu: two runs differ\n",
 				(unsigned long long)seed);
 			abort();

@@ -39,8 +39,8 @@ struct swarm {
 };
 
 /* One seed; the trace of all that happened. */
-uint64_t swarm_seed(uint64_t seed, bool verbose);
-void swarm_run(uint64_t first, unsigned long count, bool verbose);
+uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets);
+void swarm_run(uint64_t first, unsigned long count, bool verbose, bool packets);
 
 /* topology.c */
 void topology_build(struct swarm *s);

@@ -29,7 +29,7 @@ struct lm_ip topology_outer(struct swarm *s, const struct nat *parent)
 	uint8_t host = ++s->next_outer;
 
 	return parent == NULL ? lm_ip4((uint8_t[]){203, 0, 113, host})
-			      : lm_ip4((uint8_t[]){100, 64, 0, host});
+			      : lm_ip4((uint8_t[]){100, 64, 99, host});
 }
 
 /* A handful of subnets that everybody uses, so that a private address of one site is often another

@@ -2,9 +2,21 @@
 /* The network: out through the NATs at once, across after a while, and in through the NATs. */
 #include "inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HOPS 16
+
+/* A line for each datagram and what becomes of it, when the run is to be looked at so closely. */
+static void show(const struct world *w, const struct datagram *d, const char *what)
+{
+	char from[LM_ENDPOINT_STRLEN], to[LM_ENDPOINT_STRLEN];
+
+	if (w->show)
+		fprintf(stderr, "%10.4f %s -> %s type %u, %zu bytes: %s\n",
+			(double)(w->now - WORLD_START) / 1e9, lm_endpoint_format(&d->from, from),
+			lm_endpoint_format(&d->to, to), lm_msg_type(d->data, d->len), d->len, what);
+}
 
 static void enqueue(struct world *w, const struct datagram *d, lm_time delay)
 {
@@ -73,8 +85,12 @@ void net_send(struct node *n, unsigned port, const struct lm_endpoint *to, const
 	memcpy(d.data, data, len);
 	if (w->tap != NULL && !w->tap(w, &d, w->tap_user))
 		return;
-	if (n->wan[port].port != 0 && go_out(w, &d))
-		launch(w, &d, n->latency[port], w->loss + n->port_loss[port]);
+	if (n->wan[port].port == 0 || !go_out(w, &d)) {
+		show(w, &d, "cannot leave");
+		return;
+	}
+	show(w, &d, "leaves");
+	launch(w, &d, n->latency[port], w->loss + n->port_loss[port]);
 }
 
 void world_inject(struct world *w, const struct lm_endpoint *from, const struct lm_endpoint *to,
@@ -124,11 +140,14 @@ void net_arrive(struct world *w, struct datagram *d)
 	if (d->domain == NULL && serve(w, d))
 		return;
 	for (unsigned hops = 0; (in = nat_at(w, d->domain, &d->to.ip)) != NULL; hops++) {
-		if (hops == HOPS || !nat_in(w, in, &d->from, &d->to))
+		if (hops == HOPS || !nat_in(w, in, &d->from, &d->to)) {
+			show(w, d, "a NAT keeps it out");
 			return;
+		}
 		d->domain = in;
 	}
 	n = place_find(w, d->domain, &d->to, &port);
+	show(w, d, n == NULL ? "nobody is there" : n->cert_body.name);
 	if (n == NULL || n->mesh == NULL || n->silent)
 		return;
 	if (w->cut != NULL && w->cut(w, d, n, port))

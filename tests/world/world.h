@@ -168,6 +168,7 @@ struct world {
 
 	const char *what; /* names the run in messages */
 	bool talk;	  /* log lines go to stderr */
+	bool show;	  /* and each datagram */
 	uint64_t lost, delivered, duplicated, esp_lost, esp_duplicated;
 };
 
