@@ -25,6 +25,7 @@
 #define LM_M_HALF_OPEN_LIFE   (10 * LM_SEC)
 #define LM_M_HALF_OPEN_PEER   4 /* half-open sessions of one peer */
 #define LM_M_HALF_OPEN_MAX    4096
+#define LM_M_REPLIES	      8	 /* ways that one message 1 is answered */
 #define LM_M_INITIATIONS      4	 /* own handshakes under way to one peer */
 #define LM_M_OLD_PEER	      4	 /* superseded sessions of one peer that still receive */
 #define LM_M_EPHEMERALS	      32 /* remembered of each peer */
@@ -80,6 +81,16 @@ struct initiation {
 	uint8_t bad; /* message 2s refused */
 };
 
+/* Message 2, kept while half open: the copy of message 1 that came first may have come a way that
+ * leads nowhere back. */
+struct reply {
+	uint8_t ephemeral[LM_M_EPHEMERAL_LEN]; /* of the message 1 that it answers */
+	struct lm_path paths[LM_M_REPLIES];    /* where it was sent to */
+	uint8_t n_paths;
+	uint16_t len;
+	uint8_t msg[LM_RESP_MAX];
+};
+
 struct session {
 	struct spi_slot slot; /* first: the table's element */
 	struct peer *peer;
@@ -92,7 +103,8 @@ struct session {
 	uint32_t remote_spi;
 	struct lm_path path; /* where its handshake went through */
 	struct initiation *init;
-	struct cert *cert; /* HALF: shown in message 1, taken when confirmed */
+	struct reply *reply; /* HALF */
+	struct cert *cert;   /* HALF: shown in message 1, taken when confirmed */
 	uint8_t send[32], recv[32], esp_root[64];
 	uint64_t counter; /* next of ours */
 	struct lm_noise_window window;
@@ -345,6 +357,9 @@ int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, s
 void lm_m_signal(struct lm_mesh *m, struct peer *p);
 
 /* respond.c */
+/* HALF, and its first transport message came from there: the way to use, if it was answered that
+ * way; it is no longer half open. */
+void lm_m_reply_done(struct session *s, const struct lm_path *from);
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
 
 /* transport.c */

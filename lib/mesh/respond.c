@@ -122,7 +122,7 @@ static bool half_open_room(struct lm_mesh *m, struct peer *p)
 static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 		   const struct lm_path *to)
 {
-	uint8_t msg[LM_RESP_MAX], payload[LM_RESP_MAX], mac1_key[32];
+	uint8_t payload[LM_RESP_MAX], mac1_key[32], *msg = s->reply->msg;
 	size_t room = LM_RESP_MAX - LM_RESP_NOISE_OFF - LM_NOISE_MSG2_OVERHEAD - 2 * LM_MAC_LEN;
 	struct lm_noise_keys keys;
 	size_t mac1_off;
@@ -141,7 +141,42 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 	memcpy(s->recv, keys.recv, sizeof(s->recv));
 	memcpy(s->esp_root, keys.esp_root, sizeof(s->esp_root));
 	explicit_bzero(&keys, sizeof(keys));
-	return lm_m_send(m, to, msg, mac1_off + 2 * LM_MAC_LEN);
+	s->reply->len = (uint16_t)(mac1_off + 2 * LM_MAC_LEN);
+	s->reply->paths[s->reply->n_paths++] = *to;
+	return lm_m_send(m, to, msg, s->reply->len);
+}
+
+static bool replied(const struct reply *r, const struct lm_path *to)
+{
+	for (unsigned i = 0; i < r->n_paths; i++)
+		if (lm_m_path_equal(&r->paths[i], to))
+			return true;
+	return false;
+}
+
+/* A copy of a message 1 that was answered, which came another way: the answer goes that way too,
+ * still no more bytes than came. False: it is a replay, or late. */
+static bool reply_again(struct lm_mesh *m, struct peer *p, const uint8_t e[32],
+			const struct lm_path *from)
+{
+	struct session *s;
+
+	DL_FOREACH(p->sessions, s)
+	if (s->reply != NULL && memcmp(s->reply->ephemeral, e, LM_M_EPHEMERAL_LEN) == 0)
+		break;
+	if (s == NULL || s->reply->n_paths == LM_M_REPLIES || replied(s->reply, from))
+		return false;
+	s->reply->paths[s->reply->n_paths++] = *from;
+	(void)lm_m_send(m, from, s->reply->msg, s->reply->len);
+	return true;
+}
+
+void lm_m_reply_done(struct session *s, const struct lm_path *from)
+{
+	if (replied(s->reply, from))
+		s->path = *from;
+	free(s->reply);
+	s->reply = NULL;
 }
 
 static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
@@ -156,7 +191,10 @@ static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *f
 	s->lanes_in = h->lanes;
 	s->path = *from;
 	s->cert = lm_m_cert_keep(cert);
-	if (s->cert == NULL || !answer(m, s, noise, from))
+	s->reply = calloc(1, sizeof(*s->reply));
+	if (s->reply != NULL)
+		memcpy(s->reply->ephemeral, noise->re, sizeof(s->reply->ephemeral));
+	if (s->cert == NULL || s->reply == NULL || !answer(m, s, noise, from))
 		lm_m_session_free(m, s, 0);
 }
 
@@ -184,7 +222,7 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 	} else {
 		p = initiator_of(m, from, &noise, &h, &cert);
 		if (p != NULL && ephemeral_seen(p, noise.re))
-			m->count.replayed++;
+			m->count.replayed += !reply_again(m, p, noise.re, from);
 		else if (p != NULL && half_open_room(m, p))
 			half_open(m, p, from, &noise, &h, &cert);
 		if (p != NULL)

@@ -187,6 +187,8 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 		closed(m, s, said.reason);
 		return;
 	}
+	if (s->state == SESSION_HALF)
+		lm_m_reply_done(s, from);
 	if ((s->state == SESSION_HALF || s->state == SESSION_CONFIRM) &&
 	    !lm_m_session_confirm(m, s))
 		return;

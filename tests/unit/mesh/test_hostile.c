@@ -240,7 +240,8 @@ static void test_replay(void **state)
 
 		give(&p, p.b, &from, &inits[20 + i % 16]);
 	}
-	assert_true(counters(p.b)->replayed - before_replays >= 1000 - 16);
+	/* those half open answer copies that come other ways, a few */
+	assert_true(counters(p.b)->replayed - before_replays >= 1000 - 16 - 4 * 8);
 	assert_true(counters(p.a)->unknown_session >= 1000);
 	world_free(&p.w);
 }

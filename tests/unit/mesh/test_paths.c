@@ -274,6 +274,37 @@ static void test_challenge(void **state)
 	world_free(&p.w);
 }
 
+/* Message 1 first comes a way that nothing goes back on (a NAT with a mapping for each address);
+ * a copy of it comes another way. */
+static bool mute_answers(struct world *w, struct datagram *d, void *user)
+{
+	(void)w;
+	return datagram_type(d) != LM_MSG_RESP || !lm_endpoint_equal(&d->from, user);
+}
+
+static void test_answered_twice(void **state)
+{
+	(void)state;
+	for (unsigned muted = 0; muted < 2; muted++) {
+		struct lm_peer_info info;
+		struct pair p;
+
+		pair_begin(&p, 31);
+		p.b->n_wan = 2;
+		p.b->wan[1] = (struct lm_endpoint){{4, {198, 51, 100, 2}}, 4500};
+		p.w.tap = mute_answers;
+		p.w.tap_user = &p.b->wan[muted];
+		node_start(p.a);
+		node_start(p.b);
+		assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
+		assert_true(world_until(&p.w, 2 * LM_SEC, pair_up_cond, &p));
+		assert_true(node_up(p.b, p.a, &info));
+		assert_int_equal(info.path.port, 1 - muted);
+		assert_int_equal(counters(p.b)->handshakes_done, 1);
+		world_free(&p.w);
+	}
+}
+
 static void test_two_ports(void **state)
 {
 	const struct lm_endpoint second[2] = {{{4, {198, 51, 100, 1}}, 4500},
@@ -489,12 +520,12 @@ static void test_several(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_dead),	  cmocka_unit_test(test_quiet),
-	    cmocka_unit_test(test_restart),	  cmocka_unit_test(test_rebinding),
-	    cmocka_unit_test(test_challenge),	  cmocka_unit_test(test_spoofed),
-	    cmocka_unit_test(test_two_ports),	  cmocka_unit_test(test_victims),
-	    cmocka_unit_test(test_overlay),	  cmocka_unit_test(test_several),
-	    cmocka_unit_test(test_default_route),
+	    cmocka_unit_test(test_dead),      cmocka_unit_test(test_quiet),
+	    cmocka_unit_test(test_restart),   cmocka_unit_test(test_rebinding),
+	    cmocka_unit_test(test_challenge), cmocka_unit_test(test_spoofed),
+	    cmocka_unit_test(test_two_ports), cmocka_unit_test(test_answered_twice),
+	    cmocka_unit_test(test_victims),   cmocka_unit_test(test_overlay),
+	    cmocka_unit_test(test_several),   cmocka_unit_test(test_default_route),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
