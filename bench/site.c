@@ -73,6 +73,7 @@ static void create(struct site *s, int pcap)
 	    .hugepages = s->cfg.hugepages ? LM_HUGEPAGES_YES : LM_HUGEPAGES_NO,
 	    .mbufs = s->cfg.packets + MBUFS_OWN,
 	    .max_peers = s->cfg.peers,
+	    .max_routes = s->cfg.routes + 1024,
 	    .ports = ports,
 	    .n_ports = 2,
 	    .log = &log,

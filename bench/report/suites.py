@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites, their cases, and what to run for each."""
 from .case import Case
-from . import pair, wire
+from . import crowd, pair, wire
 
-PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", *pair.PROGRAMS, *wire.PROGRAMS]
+PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
+            *pair.PROGRAMS, *wire.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
 
@@ -41,16 +42,17 @@ def gateway(quick):
 
 
 def scale(quick):
-    """IMIX; as many packets before they repeat as make the tables' size felt. Routes: a gateway
-    holds LM_FWD_ROUTES4_DEFAULT."""
+    """IMIX; as many packets before they repeat as make the tables' size felt."""
     peers = [1, 16] if quick else [1, 16, 256, 4096]
-    routes = [10, 1000] if quick else [10, 1000, 60000]
+    routes = [10, 1000] if quick else [10, 1000, 100000, 1000000]
     packets = "768" if quick else "16384"
     found = [_gateway(f"scale/{way}/peers/{n}", 0, args, quick, "-p", str(n), "-l", packets)
              for n in peers for way, args in WAYS]
     found += [_gateway(f"scale/{way}/routes/{n}", 0, args, quick, "-p", "10", "-r", str(n), "-l",
                        packets) for n in routes for way, args in WAYS]
-    return found
+    found += [crowd.Memory(n, 1 if quick else 5) for n in ([16] if quick else [256, 4096])]
+    n = 1000 if quick else 1000000
+    return found + [Case(f"scale/memory/routes/{n}", ["{folder}/bench/bench-memory", str(n)])]
 
 
 ALL = [

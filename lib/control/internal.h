@@ -20,9 +20,8 @@
 
 #define LM_NO_PORT LM_DP_PORT_NONE
 
-/* What the kernel calls the routes that we export: rtm_protocol, and their metric. Above the
- * metrics of connected and static routes, so that those always win. */
-#define LM_RTPROT 0x4c
+/* The metric of the routes that we export: above those of connected and static routes, so that
+ * those always win. */
 #define LM_METRIC 2048
 /* Of the default routes through the config's gateways, plus the port's index. */
 #define LM_METRIC_GATEWAY 512

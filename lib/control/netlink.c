@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
@@ -423,6 +425,34 @@ void lm_nl_close(struct lm_nl *nl)
 	free(nl);
 }
 
+/*
+ * Events about mesh routes, which are ours (LM_RTPROT and no default route), are not for us: those
+ * of thousands of peers would fill the socket, and the events that matter would be lost in them.
+ * A filter that cannot be set only costs that. Classic BPF; halfwords are loaded as big-endian.
+ */
+static void mute_own_routes(int fd)
+{
+	enum {
+		TYPE = offsetof(struct nlmsghdr, nlmsg_type),
+		LEN = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_dst_len),
+		PROTOCOL = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_protocol)
+	};
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 5),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LM_RTPROT, 0, 3),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, LEN),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {.len = LM_ARRAY_SIZE(code), .filter = code};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
 int lm_nl_open(const struct lm_nl_events *ev, void *user, struct lm_nl **out, struct lm_error *err)
 {
 	static const int groups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
@@ -442,6 +472,7 @@ int lm_nl_open(const struct lm_nl_events *ev, void *user, struct lm_nl **out, st
 		lm_nl_close(nl);
 		return lm_error_set(err, -rc, "cannot open a netlink socket: %s", strerror(-rc));
 	}
+	mute_own_routes(mnl_socket_get_fd(nl->mon));
 	/* Beyond net.core.rmem_max; a smaller one works too, with more dumps. */
 	if (setsockopt(mnl_socket_get_fd(nl->mon), SOL_SOCKET, SO_RCVBUFFORCE, &size,
 		       sizeof(size)) < 0)

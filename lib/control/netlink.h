@@ -10,6 +10,8 @@
 #include <lanemesh/base.h>
 #include <lanemesh/config.h>
 
+#define LM_RTPROT 0x4c /* rtm_protocol of the routes that we export */
+
 struct lm_nl_addr {
 	unsigned ifindex;
 	struct lm_ifaddr addr;

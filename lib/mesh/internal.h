@@ -182,8 +182,8 @@ struct peer {
 	uint8_t signals;		/* sent since it was up */
 
 	/* where it is */
-	struct candidate candidates[LM_M_CANDIDATES];
-	uint8_t n_candidates;
+	struct candidate *candidates;
+	uint8_t n_candidates; /* up to LM_M_CANDIDATES */
 	bool has_path; /* path was proven at some time */
 	struct lm_path path;
 	struct path *paths, *active; /* path.h; active: where traffic goes, NULL without session */

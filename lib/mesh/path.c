@@ -2,6 +2,8 @@
 /* Where a peer may be: candidates, what may be sent to them, and the path in use. */
 #include "internal.h"
 
+#include <stdlib.h>
+
 bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b)
 {
 	return a->port == b->port && a->relay == b->relay &&
@@ -74,11 +76,11 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 	static const enum lm_path_kind kinds[] = {[LM_EP_HOST] = LM_PATH_HOST,
 						  [LM_EP_PUBLIC] = LM_PATH_PUBLIC,
 						  [LM_EP_REFLEXIVE] = LM_PATH_REFLEXIVE};
-	struct candidate old[LM_M_CANDIDATES];
+	struct candidate fresh[LM_M_CANDIDATES], *old = p->candidates, *kept;
 	unsigned n_old = p->n_candidates;
 	const struct lm_announcement *ann = lm_m_ann(p);
 
-	memcpy(old, p->candidates, sizeof(old));
+	p->candidates = fresh;
 	p->n_candidates = 0;
 	if (p->has_path && p->path.relay == 0)
 		add(m, p, &p->path.remote, LM_PATH_SEEN, old, n_old);
@@ -88,6 +90,16 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 		if (kind == LM_EP_HOST || kind == LM_EP_PUBLIC || kind == LM_EP_REFLEXIVE)
 			add(m, p, &ann->endpoints[i].ep, kinds[kind], old, n_old);
 	}
+	/* Most peers have one or two. Without memory those there are stay. */
+	kept = malloc((p->n_candidates > 0 ? p->n_candidates : 1u) * sizeof(*kept));
+	if (kept == NULL) {
+		p->candidates = old;
+		p->n_candidates = (uint8_t)n_old;
+		return;
+	}
+	memcpy(kept, fresh, p->n_candidates * sizeof(*kept));
+	p->candidates = kept;
+	free(old);
 }
 
 /* FAULTS row 14: a record that names a victim's address costs the victim less than 5 kB. */

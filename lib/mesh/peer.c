@@ -56,6 +56,7 @@ static void peer_discard(struct lm_mesh *m, struct peer *p)
 	free(p->cert);
 	free(p->ann);
 	free(p->ephemerals);
+	free(p->candidates);
 	explicit_bzero(p, sizeof(*p));
 	free(p);
 }

@@ -201,20 +201,38 @@ static void test_routes(void **state)
 	struct lm_prefix p = prefix("10.8.0.0/16"), p6 = prefix("fd00:8::/32");
 	struct lm_ip via = ip("10.0.0.9");
 
-	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, &via, LM_RTPROT, 7), 0);
+	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, &via, RTPROT_STATIC, 7), 0);
 	must_say(s, "+route 10.8.0.0/16 via 10.0.0.9 metric 7");
-	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, NULL, LM_RTPROT, 2048), 0);
+	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, NULL, RTPROT_STATIC, 2048), 0);
 	must_say(s, "+route 10.8.0.0/16 via link metric 2048");
-	assert_int_equal(lm_nl_route_set(s->nl, &p6, dev, NULL, LM_RTPROT, 2048), 0);
+	assert_int_equal(lm_nl_route_set(s->nl, &p6, dev, NULL, RTPROT_STATIC, 2048), 0);
 	must_say(s, "+route fd00:8::/32 via link metric 2048");
-	assert_int_equal(lm_nl_route_del(s->nl, &p, dev, LM_RTPROT, 2048), 0);
+	assert_int_equal(lm_nl_route_del(s->nl, &p, dev, RTPROT_STATIC, 2048), 0);
 	must_say(s, "-route 10.8.0.0/16 via link metric 2048");
-	assert_int_equal(lm_nl_route_del(s->nl, &p6, dev, LM_RTPROT, 2048), 0);
+	assert_int_equal(lm_nl_route_del(s->nl, &p6, dev, RTPROT_STATIC, 2048), 0);
 	must_say(s, "-route fd00:8::/32 via link metric 2048");
 	/* Another's route of the same prefix stays. */
 	sh("ip route show 10.8.0.0/16 | grep -q 'via 10.0.0.9'");
 	via = ip("203.0.113.1");
-	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, &via, LM_RTPROT, 9), -ENETUNREACH);
+	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, &via, RTPROT_STATIC, 9), -ENETUNREACH);
+}
+
+/* Thousands of mesh routes of our own must not fill the socket that tells of others' changes. */
+static void test_own_routes_are_not_told(void **state)
+{
+	struct seen *s = *state;
+	unsigned dev = if_nametoindex("veth0");
+	struct lm_prefix p = prefix("10.9.0.0/16"), any = prefix("0.0.0.0/0");
+
+	assert_int_equal(lm_nl_route_set(s->nl, &p, dev, NULL, LM_RTPROT, 2048), 0);
+	assert_int_equal(lm_nl_route_del(s->nl, &p, dev, LM_RTPROT, 2048), 0);
+	/* The default route is a way of the underlay: whoever changes it. */
+	assert_int_equal(lm_nl_route_set(s->nl, &any, dev, NULL, LM_RTPROT, 2048), 0);
+	must_say(s, "+route 0.0.0.0/0 via link metric 2048");
+	assert_int_equal(lm_nl_route_del(s->nl, &any, dev, LM_RTPROT, 2048), 0);
+	must_say(s, "-route 0.0.0.0/0 via link metric 2048");
+	assert_int_equal(said(s, "+route 10.9.0.0/16 via link metric 2048"), 0);
+	assert_int_equal(said(s, "-route 10.9.0.0/16 via link metric 2048"), 0);
 }
 
 /* The kernel's ESRCH for a route that is not there is an answer, not one to wait a second for. */
@@ -403,6 +421,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_dump, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_addresses, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_routes, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_own_routes_are_not_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_missing_things_are_answered_at_once, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_changes_by_others, setup, teardown),
