@@ -78,8 +78,11 @@ struct lm_mesh_ops {
 	 * so sequence numbers start at 1. */
 	int (*sa_out_set)(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa);
 	/* Traffic to the peer takes this path from now on; sequence numbers go on. Comes before
-	 * the sa_out_set that needs it. */
+	 * the sa_out_set that needs it. Users are waiting: nothing slow. */
 	void (*path_set)(void *user, uint32_t peer, const struct lm_path *path);
+	/* Is there a way to the peer that answers? Called when that changes; a peer starts without.
+	 * False while its session goes on: traffic for it may take another site's prefix. */
+	void (*reachable)(void *user, uint32_t peer, bool yes);
 	/* A peer is known, or its certificate or announcement changed: routes to it are the
 	 * announced prefixes and its overlay addresses, and the source check its certificate. */
 	int (*peer_set)(void *user, uint32_t peer, const struct lm_cert *cert,
@@ -140,10 +143,16 @@ void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, const struct lm_path
 /* The newest packet of an inbound SA, authentic, came another way than the one before. */
 void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session,
 		   const struct lm_path *from);
-/* What the workers saw of a session, reported about every second: when the last authentic packet
- * came in (0 = none yet), and the highest sequence number sent on any of its lanes. */
-void lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session, lm_time last_rx,
-		   uint32_t highest_seq);
+/* What the workers saw of a session. */
+struct lm_mesh_usage {
+	lm_time last_rx;      /* when the last authentic packet came in; 0 = none yet */
+	uint32_t highest_seq; /* sent, on any of its lanes */
+	uint64_t tx_packets;  /* on all of them */
+};
+/* Reported for every session at least each second. True: there is traffic, and its path is proven
+ * by what comes in: report this session again within 50 to 100 ms, until it says false. */
+bool lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session,
+		   const struct lm_mesh_usage *u);
 /* A directory record; ann_len 0: no announcement. LM_TRUSTED: taken, or nothing new, or no room
  * (max_peers; counted). Anything else: refused and logged; one that is refused only because it is
  * expired or not valid yet is remembered, and taken once the wall clock agrees. */
@@ -213,6 +222,7 @@ struct lm_mesh_counters {
 	uint64_t peers_full;		/* peers that found no room, max_peers */
 	uint64_t refused_by_data_plane; /* peer_set, sa_in_add, sa_out_set that failed */
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
+	uint64_t failovers; /* of the moves, those away from a path that died */
 	uint64_t dh; /* responder handshakes that cost a DH */
 	uint64_t stun_sent, stun_answered, stun_unexpected;
 	uint64_t signals_sent, signals_taken, signals_ignored;
@@ -276,6 +286,7 @@ struct lm_path_info {
 	bool active;	     /* traffic goes there */
 	lm_time rtt, jitter; /* smoothed (RFC 6298, RFC 3550); 0 = not measured */
 	lm_time last_rx, last_probe, last_answer; /* monotonic; 0 = never */
+	double loss; /* share of its probes that got no answer, lately */
 	uint32_t probes, answers;
 	struct lm_endpoint observed; /* of ours, as the peer sees it there; family 0: not known */
 };

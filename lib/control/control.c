@@ -95,48 +95,12 @@ static void on_metrics(uv_poll_t *h, int status, int events)
 	lm_metrics_http_run(c->metrics);
 }
 
-struct session_list {
-	uint32_t *of;
-	size_t n, cap;
-};
-
-static void list_session(void *user, uint32_t session)
-{
-	struct session_list *l = user;
-
-	if (l->n == l->cap) {
-		size_t cap = l->cap == 0 ? 64 : l->cap * 2;
-		uint32_t *more = realloc(l->of, cap * sizeof(*more));
-
-		if (more == NULL)
-			return; /* told of in a second */
-		l->of = more;
-		l->cap = cap;
-	}
-	l->of[l->n++] = session;
-}
-
-/* Also of sessions that are not the current one: ESP on one of ours that is not confirmed yet says
- * that the peer has taken it. */
-static void report_usage(struct lm_control *c, struct lm_now now)
-{
-	struct session_list l = {0};
-	struct lm_dp_usage u;
-
-	lm_mesh_sessions(c->mesh, list_session, &l);
-	for (size_t i = 0; i < l.n; i++)
-		if (lm_dp_usage(c->dp, l.of[i], &u) == 0)
-			lm_mesh_usage(c->mesh, now, l.of[i], u.last_rx, u.highest_seq);
-	free(l.of);
-}
-
 static void on_second(uv_timer_t *t)
 {
 	struct lm_control *c = t->data;
 	struct lm_now now = lm_control_now(c);
 
 	c->errors_left = ERRORS_PER_SECOND;
-	report_usage(c, now);
 	lm_control_redump(c);
 	lm_control_local(c);
 	lm_neigh_tick(c, now.mono);
@@ -314,7 +278,8 @@ static void learn_directory(struct lm_control *c)
 
 static int start_polls_and_timers(struct lm_control *c)
 {
-	uv_timer_t *timers[] = {&c->mesh_timer, &c->second_timer, &c->dp_again, &c->underlay_timer};
+	uv_timer_t *timers[] = {&c->mesh_timer, &c->second_timer, &c->dp_again, &c->underlay_timer,
+				&c->usage_timer};
 	int rc;
 
 	for (unsigned i = 0; i < LM_ARRAY_SIZE(timers); i++) {
@@ -327,6 +292,7 @@ static int start_polls_and_timers(struct lm_control *c)
 	    (rc = uv_poll_init(&c->loop, &c->nl_poll, lm_nl_fd(c->nl))) != 0 ||
 	    (rc = uv_poll_start(&c->nl_poll, UV_READABLE, on_netlink)) != 0)
 		return rc;
+	lm_usage_start(c);
 	return uv_timer_start(&c->second_timer, on_second, 1000, 1000);
 }
 
@@ -527,6 +493,7 @@ void lm_control_free(struct lm_control *c)
 		lm_kernel_route_forget(c);
 	}
 	free(c->ways);
+	free(c->busy);
 	lm_rib_free(c->rib);
 	lm_nl_close(c->nl);
 	lm_dp_free(c->dp);

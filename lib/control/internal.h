@@ -49,7 +49,7 @@ struct lm_twin {
 /* What is published to the data plane about a peer. */
 struct lm_peer_slot {
 	bool has_path, path_set;
-	bool has_session;   /* outbound SAs */
+	bool answers;	    /* the mesh has a way to it that does */
 	bool unreachable;   /* as the RIB was told */
 	lm_time down_since; /* without a session or a path; 0: it has both */
 	struct lm_path path;
@@ -136,7 +136,11 @@ struct lm_control {
 	struct lm_manage *manage;
 	struct lm_ping *pings;
 
-	uv_timer_t mesh_timer, second_timer, dp_again, underlay_timer;
+	uint32_t *busy; /* usage.c: sessions with traffic */
+	uint32_t n_busy, cap_busy;
+	uint32_t usage_rounds; /* since all sessions were looked at */
+
+	uv_timer_t mesh_timer, second_timer, dp_again, underlay_timer, usage_timer;
 	uv_poll_t dp_poll, nl_poll, metrics_poll;
 	uv_signal_t sig_term, sig_int, sig_hup;
 	uv_fs_poll_t list_watch; /* the config's revocation_list */
@@ -222,6 +226,9 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 void lm_underlay_publish(struct lm_control *c, uint32_t peer);
 /* Something about a WAN twin's routes or neighbours changed: paths are published anew soon. */
 void lm_underlay_changed(struct lm_control *c, uint16_t port);
+
+/* usage.c: tells the mesh what the workers see, often of sessions that have traffic */
+void lm_usage_start(struct lm_control *c);
 
 /* publish.c: the mesh's operations, carried out on the data plane */
 extern const struct lm_mesh_ops lm_control_mesh_ops;

@@ -39,7 +39,7 @@ static void tell_rib(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s
 
 static void went_up_or_down(struct lm_control *c, uint32_t peer, struct lm_peer_slot *s)
 {
-	if (!s->has_session || !s->has_path) {
+	if (!s->answers || !s->has_path) {
 		if (s->down_since == 0)
 			s->down_since = lm_control_now(c).mono;
 		return;
@@ -87,18 +87,10 @@ static void op_sa_in_del(void *user, uint32_t spi_base)
 static int op_sa_out_set(void *user, uint32_t peer, const struct lm_mesh_sa_out *sa)
 {
 	struct lm_control *c = user;
-	struct lm_peer_slot *s = slot(c, peer);
-	int rc;
 
-	if (s == NULL)
-		return -ENOMEM;
-	rc = sa == NULL ? lm_dp_sa_out_set(c->dp, peer, 0, 0, NULL)
-			: lm_dp_sa_out_set(c->dp, peer, sa->spi_base, sa->lanes, sa->keys);
-	if (rc == 0) {
-		s->has_session = sa != NULL;
-		went_up_or_down(c, peer, s);
-	}
-	return rc;
+	if (sa == NULL)
+		return lm_dp_sa_out_set(c->dp, peer, 0, 0, NULL);
+	return lm_dp_sa_out_set(c->dp, peer, sa->spi_base, sa->lanes, sa->keys);
 }
 
 static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
@@ -112,6 +104,17 @@ static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
 	if (path != NULL)
 		s->path = *path;
 	lm_underlay_publish(c, peer);
+	went_up_or_down(c, peer, s);
+}
+
+static void op_reachable(void *user, uint32_t peer, bool yes)
+{
+	struct lm_control *c = user;
+	struct lm_peer_slot *s = slot(c, peer);
+
+	if (s == NULL)
+		return;
+	s->answers = yes;
 	went_up_or_down(c, peer, s);
 }
 
@@ -245,6 +248,7 @@ const struct lm_mesh_ops lm_control_mesh_ops = {
     .sa_in_del = op_sa_in_del,
     .sa_out_set = op_sa_out_set,
     .path_set = op_path_set,
+    .reachable = op_reachable,
     .peer_set = op_peer_set,
     .peer_gone = op_peer_gone,
     .announce = op_announce,

@@ -47,7 +47,8 @@ static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_p
 	struct candidate *c = lm_m_candidate(s->peer, &to->remote);
 	uint8_t *mac2 = s->init->msg + LM_INIT_LEN - LM_MAC_LEN;
 
-	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) || !lm_m_candidate_spend(m, c))
+	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) ||
+	    !lm_m_candidate_spend(m, c, LM_INIT_LEN))
 		return false;
 	memset(mac2, 0, LM_MAC_LEN);
 	if (c->has_cookie && lm_m_since(m, c->cookie_at) < LM_COOKIE_LIFE)

@@ -35,8 +35,8 @@
 #define LM_M_TARGETS	      16 /* datagrams of one handshake round */
 #define LM_M_PACE	      (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
 #define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
-#define LM_M_CANDIDATE_TRIES  4		      /* message 1s to an address that never answered, */
-#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* in each of these: 4.8 kB */
+#define LM_M_CANDIDATE_BYTES  4912	      /* on the wire, to an address that never answered, */
+#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* in each of these */
 #define LM_M_HANDSHAKE_LIMIT  500
 #define LM_M_SOURCE_RATE      20
 #define LM_M_SOURCE_BURST     5
@@ -112,7 +112,8 @@ struct session {
 	lm_time since;	  /* CURRENT, OLD: in use since */
 	lm_time rekey_at; /* CURRENT: when a successor is due */
 	lm_time last_rx;  /* ESP, from the workers */
-	uint8_t probes;	  /* CONFIRM: sent so far */
+	uint64_t tx_packets;
+	uint8_t probes; /* CONFIRM: sent so far */
 };
 
 struct candidate {
@@ -120,9 +121,9 @@ struct candidate {
 	enum lm_path_kind kind;
 	bool answered; /* something authentic came from there */
 	bool has_cookie;
-	uint8_t tries;	 /* left, while not answered */
 	uint8_t punches; /* since punched */
 	lm_time punched;
+	uint16_t budget; /* bytes left, while not answered */
 	lm_time refilled, sent, cookie_at;
 	uint8_t cookie[LM_COOKIE_LEN];
 };
@@ -188,15 +189,17 @@ struct peer {
 	struct lm_path path;
 	struct path *paths, *active; /* path.h; active: where traffic goes, NULL without session */
 	uint8_t n_paths;
-	lm_time moved;
+	bool reachable;	       /* as the owner was told */
+	struct path *moved_to; /* the peer spoke from there, not from the active one; or NULL */
+	struct path *rx_path;  /* where the newest ESP came from; NULL: not known */
+	struct path *better;   /* than the active one; */
+	lm_time better_since;  /* taken when it stays so */
+	lm_time traffic;       /* last seen; 0 = never */
+	lm_time seen_next;     /* not before, a path that only packets speak for is asked */
 
 	/* is it there */
 	struct due liveness;
-	lm_time probing; /* first unanswered keepalive probe, 0 = none */
-	lm_time probe_at;
-	struct path *challenge;	 /* a new address being asked; NULL: none */
-	uint8_t challenge_tries; /* left */
-	lm_time challenge_at, challenge_started;
+	lm_time probing; /* first unanswered probe on the active path, 0 = none */
 	lm_time up_since, last_rx, last_handshake;
 };
 
@@ -365,6 +368,8 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 /* transport.c */
 void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data,
 		       size_t len);
+#define LM_M_PROBE_LEN (LM_TRANSPORT_OVERHEAD + 31)
+/* Asks on that path; the answer comes to lm_m_probe_answered. */
 void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r);
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason);
 void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len);
@@ -372,14 +377,19 @@ void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t 
 /* liveness.c */
 void lm_m_liveness_start(struct lm_mesh *m, struct peer *p);
 void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p);
+/* Some path's `next` has changed. */
+void lm_m_liveness_rearm(struct lm_mesh *m, struct peer *p);
 void lm_m_heard(struct lm_mesh *m, struct peer *p, lm_time when);
-/* A newest authentic packet came from there: ask before moving. */
-void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from);
-/* observed: our address as the peer sees it there. */
-void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
-			 const struct lm_path *from, const struct lm_endpoint *observed);
-/* The active path is gone: takes the best other one. */
-void lm_m_path_lost(struct lm_mesh *m, struct peer *p);
+/* The workers have seen packets: rx = when one came in, 0 = they only sent. */
+void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx);
+/* Users' packets are going either way. */
+bool lm_m_busy(const struct lm_mesh *m, const struct peer *p);
+/* Does the active path still answer? */
+void lm_m_active_check(struct lm_mesh *m, struct peer *p);
+/* The peer may have left the active path for this one: does the active one still answer? */
+void lm_m_has_moved(struct lm_mesh *m, struct peer *p, struct path *r);
+/* A newest authentic packet came that way: is it a new one, and does the old one still answer? */
+void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from, bool esp);
 
 /* path.c */
 bool lm_m_path_equal(const struct lm_path *a, const struct lm_path *b);
@@ -388,13 +398,10 @@ bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoin
 bool lm_m_own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep);
 void lm_m_candidates(struct lm_mesh *m, struct peer *p);
 struct candidate *lm_m_candidate(const struct peer *p, const struct lm_endpoint *ep);
-bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c);
+/* May so many bytes of UDP payload go there now? Then they count as sent. */
+bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c, size_t len);
 uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
 		     struct lm_path out[LM_M_TARGETS]);
-/* Something authentic came that way: lm_m_path_add with the kind that is known. */
-struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
-/* The path is proven: bulk goes there. */
-void lm_m_path_use(struct lm_mesh *m, struct peer *p, struct path *r);
 
 /* reconfigure.c */
 int lm_m_own_cert_check(const struct lm_mesh *m, const uint8_t *data, size_t len,

@@ -1,43 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Is the peer there, how far, and where has it moved to. A peer that was silent
- * for `keepalive` is probed, then about every second; `dead` after the first
- * unanswered probe it is down. A new source address is asked first; traffic
- * moves when the answer comes from there.
+ * Is the peer there, and where does it speak from. Its paths are probed by their
+ * own timers (probe.c); a peer from which nothing has come for `dead` after the
+ * first unanswered probe on the path in use is down. A new source address is asked
+ * at once, and so is the path in use: traffic moves when the new way answers and
+ * the old one does not.
  */
 #include "internal.h"
 
-#define CHALLENGE_TRIES 4
-#define CHALLENGE_WAIT	(250 * LM_MSEC)
-#define MOVE_GAP	(500 * LM_MSEC)
+#define BUSY_LASTS (3 * LM_SEC)
 
-static lm_time probe_every(const struct lm_mesh *m)
+void lm_m_liveness_rearm(struct lm_mesh *m, struct peer *p)
 {
-	lm_time wait = m->t.dead / 8;
+	lm_time due = p->probing != 0 ? p->probing + m->t.dead : LM_TIME_NEVER;
+	const struct path *r;
 
-	return wait < LM_SEC ? wait : LM_SEC;
-}
-
-static lm_time until(const struct lm_mesh *m, lm_time due)
-{
-	return due > m->now.mono ? due - m->now.mono : 0;
-}
-
-static void rearm(struct lm_mesh *m, struct peer *p)
-{
-	lm_time due = p->probe_at;
-
-	if (p->challenge != NULL && p->challenge_at < due)
-		due = p->challenge_at;
-	lm_m_arm(m, &p->liveness, until(m, due));
+	if (p->current == NULL)
+		return;
+	DL_FOREACH2(p->paths, r, next_path)
+	if (r->next < due)
+		due = r->next;
+	lm_m_arm(m, &p->liveness, due > m->now.mono ? due - m->now.mono : 0);
 }
 
 void lm_m_liveness_start(struct lm_mesh *m, struct peer *p)
 {
 	p->last_rx = m->now.mono;
 	p->probing = 0;
-	p->probe_at = m->now.mono + m->t.keepalive + lm_m_jitter(m, m->t.keepalive / 16);
-	rearm(m, p);
+	lm_m_liveness_rearm(m, p);
 }
 
 void lm_m_heard(struct lm_mesh *m, struct peer *p, lm_time when)
@@ -45,85 +35,110 @@ void lm_m_heard(struct lm_mesh *m, struct peer *p, lm_time when)
 	if (when > p->last_rx)
 		p->last_rx = when;
 	/* What came in before the question was put is no answer to it. */
-	if (p->probing != 0 && when >= p->probing) {
+	if (p->probing != 0 && when >= p->probing)
 		p->probing = 0;
-		p->probe_at = when + m->t.keepalive;
-		if (p->current != NULL)
-			rearm(m, p);
-	}
+	(void)m;
 }
 
-static void keepalive(struct lm_mesh *m, struct peer *p)
+static void silent(struct lm_mesh *m, struct peer *p)
 {
 	char label[LM_M_LABEL_LEN];
-	lm_time silent = lm_m_since(m, p->last_rx);
 
-	if (p->probing == 0 && silent < m->t.keepalive) {
-		p->probe_at =
-		    p->last_rx + m->t.keepalive + lm_m_jitter(m, m->t.keepalive / 16) + LM_MSEC;
-		return;
-	}
-	if (p->probing != 0 && lm_m_since(m, p->probing) >= m->t.dead) {
-		lm_m_event(m, LM_LOG_WARN, "%s: silent for %llu s", lm_m_peer_label(p, label),
-			   (unsigned long long)(silent / LM_SEC));
-		lm_m_connect_stop(m, p);
-		lm_m_sessions_free(m, p, 0);
-		p->rounds = 0;
-		lm_m_connect(m, p, 0, true);
-		return;
-	}
-	if (p->probing == 0)
-		p->probing = m->now.mono;
-	if (p->active != NULL)
-		lm_m_probe(m, p->current, p->active);
-	p->probe_at = m->now.mono + probe_every(m);
-}
-
-static void challenge(struct lm_mesh *m, struct peer *p)
-{
-	lm_time wait = CHALLENGE_WAIT << (CHALLENGE_TRIES - p->challenge_tries);
-
-	p->challenge_at = m->now.mono + wait;
-	lm_m_probe(m, p->current, p->challenge);
-	if (--p->challenge_tries == 0)
-		p->challenge = NULL;
+	lm_m_event(m, LM_LOG_WARN, "%s: silent for %llu s", lm_m_peer_label(p, label),
+		   (unsigned long long)(lm_m_since(m, p->last_rx) / LM_SEC));
+	lm_m_connect_stop(m, p);
+	lm_m_sessions_free(m, p, 0);
+	p->rounds = 0;
+	lm_m_connect(m, p, 0, true);
 }
 
 void lm_m_liveness_timer(struct lm_mesh *m, struct peer *p)
 {
+	struct path *r, *tmp;
+
 	if (p->current == NULL)
 		return;
-	if (p->challenge != NULL && m->now.mono >= p->challenge_at)
-		challenge(m, p);
-	if (m->now.mono >= p->probe_at)
-		keepalive(m, p);
-	if (p->current != NULL)
-		rearm(m, p);
+	if (p->probing != 0 && lm_m_since(m, p->probing) >= m->t.dead) {
+		silent(m, p);
+		return;
+	}
+	DL_FOREACH_SAFE2(p->paths, r, tmp, next_path)
+	if (r->next <= m->now.mono)
+		lm_m_path_timer(m, p, r);
+	lm_m_liveness_rearm(m, p);
+}
+
+/* -------------------------------------------------------------- traffic -- */
+
+bool lm_m_busy(const struct lm_mesh *m, const struct peer *p)
+{
+	return p->traffic != 0 && lm_m_since(m, p->traffic) < BUSY_LASTS;
+}
+
+void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx)
+{
+	struct path *r = p->rx_path != NULL ? p->rx_path : p->active;
+	bool was_busy = lm_m_busy(m, p);
+	lm_time next = m->now.mono;
+
+	if (r != NULL && rx > r->last_rx)
+		r->last_rx = rx;
+	p->traffic = m->now.mono;
+	if (was_busy || p->current == NULL)
+		return;
+	/* Look at each path soon: what was good enough for an idle one may not be now. */
+	DL_FOREACH2(p->paths, r, next_path)
+	if (r->next > next) {
+		r->next = next;
+		next += LM_M_PROBE_PACE;
+	}
+	lm_m_liveness_rearm(m, p);
 }
 
 /* -------------------------------------------------------------- roaming -- */
 
-void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from)
+void lm_m_active_check(struct lm_mesh *m, struct peer *p)
 {
-	struct path *r;
+	if (p->active != NULL && p->active->state == LM_PATH_ALIVE && p->active->asked == 0)
+		lm_m_path_ask(m, p, p->active);
+	lm_m_liveness_rearm(m, p);
+}
+
+void lm_m_has_moved(struct lm_mesh *m, struct peer *p, struct path *r)
+{
+	if (r == p->active || p->active == NULL)
+		return;
+	p->moved_to = r;
+	lm_m_active_check(m, p);
+}
+
+void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from, bool esp)
+{
+	struct path *r = lm_m_path_find(p, from);
+	bool fresh = r == NULL;
 
 	if (p->current == NULL)
 		return;
-	if (lm_m_path_equal(&p->path, from)) {
-		p->challenge = NULL; /* it is back */
+	if (fresh)
+		r = lm_m_path_heard(m, p, from);
+	if (r == NULL)
 		return;
+	if (fresh) {
+		/* FAULTS row 14: few probes a second, whatever makes us send them. */
+		r->next = p->seen_next > m->now.mono ? p->seen_next : m->now.mono;
+		p->seen_next = r->next + LM_M_CANDIDATE_GAP;
+	} else if (r->state != LM_PATH_ALIVE &&
+		   lm_m_since(m, r->last_probe) >= LM_M_CANDIDATE_GAP) {
+		r->next = m->now.mono;
 	}
-	r = lm_m_path_heard(m, p, from);
-	if (r == NULL || r == p->challenge)
-		return;
-	/* FAULTS row 14: few probes a second, whatever makes us send them. */
-	if (p->challenge_started != 0 && lm_m_since(m, p->challenge_started) < LM_M_CANDIDATE_GAP)
-		return;
-	p->challenge = r;
-	p->challenge_tries = CHALLENGE_TRIES;
-	p->challenge_started = m->now.mono;
-	challenge(m, p);
-	rearm(m, p);
+	r->last_rx = m->now.mono;
+	if (esp)
+		p->rx_path = r;
+	/* Messages come on every path that the peer keeps; packets, and what comes from a new
+	 * place, say that it may have left the old one. */
+	if (esp || fresh)
+		lm_m_has_moved(m, p, r);
+	lm_m_liveness_rearm(m, p);
 }
 
 void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session,
@@ -136,73 +151,6 @@ void lm_mesh_moved(struct lm_mesh *m, struct lm_now now, uint32_t session,
 	path.remote.ip = lm_ip_canonical(from->remote.ip);
 	s = lm_m_session_find(m, session);
 	if (s != NULL && (s->state == SESSION_CURRENT || s->state == SESSION_OLD))
-		lm_m_roam(m, s->peer, &path);
+		lm_m_roam(m, s->peer, &path, true);
 	lm_m_leave(m);
-}
-
-/* RFC 6298 section 2, with a floor of nothing: it is shown, not used for timeouts. */
-static void rtt_sample(struct path *r, lm_time sample)
-{
-	lm_time change = r->rtt > sample ? r->rtt - sample : sample - r->rtt;
-
-	if (r->rtt == 0) {
-		r->rtt = sample > 0 ? sample : 1;
-		r->rtt_var = sample / 2;
-		return;
-	}
-	r->rtt_var = (3 * r->rtt_var + change) / 4;
-	r->rtt = (7 * r->rtt + sample) / 8;
-}
-
-void lm_m_path_lost(struct lm_mesh *m, struct peer *p)
-{
-	struct path *r;
-
-	DL_FOREACH(p->paths, r)
-	if (r->state == LM_PATH_ALIVE)
-		break;
-	if (r != NULL)
-		lm_m_path_use(m, p, r);
-	else
-		lm_m_connect(m, p, lm_m_jitter(m, (lm_time)m->n_peers * 2 * LM_MSEC), true);
-}
-
-/* A path that is being asked has answered. */
-static void follow(struct lm_mesh *m, struct peer *p, struct path *r)
-{
-	char label[LM_M_LABEL_LEN], at[LM_ENDPOINT_STRLEN];
-
-	/* Two sides that follow each other at once would swap paths for ever. */
-	if (p->moved != 0 && lm_m_since(m, p->moved) < MOVE_GAP)
-		return;
-	p->moved = m->now.mono;
-	m->count.moves++;
-	lm_m_path_use(m, p, r);
-	lm_m_event(m, LM_LOG_INFO, "%s: moved to %s", lm_m_peer_label(p, label),
-		   lm_endpoint_format(&r->path.remote, at));
-}
-
-void lm_m_probe_answered(struct lm_mesh *m, struct peer *p, uint64_t token,
-			 const struct lm_path *from, const struct lm_endpoint *observed)
-{
-	struct path *r = lm_m_path_find(p, from);
-
-	for (unsigned i = 0; r != NULL && i < LM_M_PROBES; i++) {
-		struct probe *q = &r->probes[i];
-
-		if (!q->waiting || q->token != token)
-			continue;
-		q->waiting = false;
-		r->state = LM_PATH_ALIVE;
-		r->last_answer = m->now.mono;
-		r->answered++;
-		if (!lm_endpoint_equal(&r->observed, observed)) {
-			r->observed = *observed;
-			lm_m_stun_observed(m);
-		}
-		rtt_sample(r, lm_m_since(m, q->sent));
-		if (p->current != NULL && r == p->challenge)
-			follow(m, p, r);
-		return;
-	}
 }

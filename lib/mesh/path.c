@@ -45,7 +45,7 @@ static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
 {
 	struct candidate *there = lm_m_candidate(p, ep);
 	struct candidate c = {.ep = *ep,
-			      .tries = LM_M_CANDIDATE_TRIES,
+			      .budget = LM_M_CANDIDATE_BYTES,
 			      .refilled = m->now.mono,
 			      .answered = kind == LM_PATH_SEEN};
 
@@ -102,47 +102,24 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 	free(old);
 }
 
-/* FAULTS row 14: a record that names a victim's address costs the victim less than 5 kB. */
-bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c)
+/* FAULTS row 14: a record that names a victim's address costs the victim at most 5 kB. */
+bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c, size_t len)
 {
+	size_t bytes =
+	    len + sizeof(struct lm_udp_hdr) +
+	    (c->ep.ip.family == 6 ? sizeof(struct lm_ip6_hdr) : sizeof(struct lm_ip4_hdr));
+
 	if (c->sent != 0 && lm_m_since(m, c->sent) < LM_M_CANDIDATE_GAP)
 		return false;
 	if (!c->answered) {
 		if (lm_m_since(m, c->refilled) >= LM_M_CANDIDATE_REFILL)
-			c->tries = LM_M_CANDIDATE_TRIES;
-		if (c->tries == LM_M_CANDIDATE_TRIES)
+			c->budget = LM_M_CANDIDATE_BYTES;
+		if (c->budget == LM_M_CANDIDATE_BYTES)
 			c->refilled = m->now.mono;
-		if (c->tries == 0)
+		if (c->budget < bytes)
 			return false;
-		c->tries--;
+		c->budget -= (uint16_t)bytes;
 	}
 	c->sent = m->now.mono;
 	return true;
-}
-
-struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
-{
-	const struct candidate *c = lm_m_candidate(p, &path->remote);
-	enum lm_path_kind kind = LM_PATH_SEEN;
-
-	if (path->relay != 0)
-		kind = LM_PATH_RELAY;
-	else if (c != NULL)
-		kind = c->kind;
-	return lm_m_path_add(m, p, path, kind);
-}
-
-void lm_m_path_use(struct lm_mesh *m, struct peer *p, struct path *r)
-{
-	struct candidate *c;
-
-	p->path = r->path;
-	p->has_path = true;
-	p->active = r;
-	p->challenge = NULL;
-	lm_m_candidates(m, p);
-	c = lm_m_candidate(p, &r->path.remote);
-	if (c != NULL)
-		c->answered = true;
-	m->ops.path_set(m->user, p->index, &r->path);
 }

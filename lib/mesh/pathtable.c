@@ -8,19 +8,23 @@ struct path *lm_m_path_find(const struct peer *p, const struct lm_path *path)
 {
 	struct path *r;
 
-	DL_FOREACH(p->paths, r)
+	DL_FOREACH2(p->paths, r, next_path)
 	if (lm_m_path_equal(&r->path, path))
 		return r;
 	return NULL;
 }
 
-static void discard(struct peer *p, struct path *r)
+void lm_m_path_discard(struct peer *p, struct path *r)
 {
 	if (p->active == r)
 		p->active = NULL;
-	if (p->challenge == r)
-		p->challenge = NULL;
-	DL_DELETE(p->paths, r);
+	if (p->moved_to == r)
+		p->moved_to = NULL;
+	if (p->rx_path == r)
+		p->rx_path = NULL;
+	if (p->better == r)
+		p->better = NULL;
+	DL_DELETE2(p->paths, r, prev, next_path);
 	p->n_paths--;
 	free(r);
 }
@@ -32,7 +36,7 @@ static void make_room(struct peer *p, enum lm_path_kind kind)
 	struct path *oldest = NULL, *r;
 	unsigned seen = 0;
 
-	DL_FOREACH(p->paths, r)
+	DL_FOREACH2(p->paths, r, next_path)
 	{
 		if (r->kind != LM_PATH_SEEN)
 			continue;
@@ -42,7 +46,7 @@ static void make_room(struct peer *p, enum lm_path_kind kind)
 	}
 	if (oldest != NULL &&
 	    (p->n_paths >= LM_M_PATHS || (kind == LM_PATH_SEEN && seen >= LM_M_PATHS_SEEN)))
-		discard(p, oldest);
+		lm_m_path_discard(p, oldest);
 }
 
 struct path *lm_m_path_add(struct lm_mesh *m, struct peer *p, const struct lm_path *path,
@@ -65,19 +69,26 @@ struct path *lm_m_path_add(struct lm_mesh *m, struct peer *p, const struct lm_pa
 		return NULL;
 	r->path = *path;
 	r->kind = kind;
-	r->added = m->now.mono;
-	DL_APPEND(p->paths, r);
+	r->keep = LM_M_KEEP_MIN;
+	/* Paced: not all of them in the same moment. */
+	r->next = m->now.mono + p->n_paths * LM_M_PROBE_PACE;
+	DL_APPEND2(p->paths, r, prev, next_path);
 	p->n_paths++;
+	if (p->current != NULL)
+		lm_m_liveness_rearm(m, p);
 	return r;
 }
 
-void lm_m_path_remove(struct lm_mesh *m, struct peer *p, struct path *r)
+struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
 {
-	bool was_active = r == p->active;
+	const struct candidate *c = lm_m_candidate(p, &path->remote);
+	enum lm_path_kind kind = LM_PATH_SEEN;
 
-	discard(p, r);
-	if (was_active)
-		lm_m_path_lost(m, p);
+	if (path->relay != 0)
+		kind = LM_PATH_RELAY;
+	else if (c != NULL)
+		kind = c->kind;
+	return lm_m_path_add(m, p, path, kind);
 }
 
 static bool wanted(const struct lm_mesh *m, const struct peer *p, const struct path *r)
@@ -92,7 +103,7 @@ void lm_m_paths_fill(struct lm_mesh *m, struct peer *p)
 {
 	struct path *r, *tmp;
 
-	DL_FOREACH_SAFE(p->paths, r, tmp)
+	DL_FOREACH_SAFE2(p->paths, r, tmp, next_path)
 	if (!wanted(m, p, r))
 		lm_m_path_remove(m, p, r);
 	for (unsigned i = 0; i < p->n_candidates; i++)
@@ -108,9 +119,9 @@ void lm_m_paths_drop(struct peer *p, bool relays)
 {
 	struct path *r, *tmp;
 
-	DL_FOREACH_SAFE(p->paths, r, tmp)
+	DL_FOREACH_SAFE2(p->paths, r, tmp, next_path)
 	if (relays || r->kind != LM_PATH_RELAY)
-		discard(p, r);
+		lm_m_path_discard(p, r);
 	p->active = NULL;
 }
 
@@ -146,7 +157,7 @@ void lm_mesh_paths(const struct lm_mesh *m, uint32_t peer,
 
 	if (p == NULL)
 		return;
-	DL_FOREACH(p->paths, r)
+	DL_FOREACH2(p->paths, r, next_path)
 	{
 		struct lm_path_info info = {
 		    .path = r->path,
@@ -155,6 +166,7 @@ void lm_mesh_paths(const struct lm_mesh *m, uint32_t peer,
 		    .active = r == p->active,
 		    .rtt = r->rtt,
 		    .jitter = r->jitter,
+		    .loss = (double)r->loss,
 		    .last_rx = r->last_rx,
 		    .last_probe = r->last_probe,
 		    .last_answer = r->last_answer,

@@ -86,7 +86,7 @@ void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, const uint8_t node[
 	/* The peer has lost the session that we still have, or a coordinator lies: what we have
 	 * stays; is anybody there? */
 	if (p->current != NULL && p->active != NULL)
-		lm_m_probe(m, p->current, p->active);
+		lm_m_active_check(m, p);
 	else if (p->current == NULL)
 		lm_m_connect_again(m, p, 0);
 	open_way(m, p);

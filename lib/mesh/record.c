@@ -367,6 +367,7 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 {
 	struct lm_local_endpoint old[LM_ENDPOINTS_MAX];
 	unsigned n_old;
+	uint32_t changed;
 
 	lm_m_enter(m, now);
 	memcpy(old, m->local, sizeof(old));
@@ -393,16 +394,17 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 		else
 			m->wan4[e.port] = true;
 	}
-	lm_m_stun_local(m, missing_in(old, n_old, m->local, m->n_local) |
-			       missing_in(m->local, m->n_local, old, n_old));
-	lm_m_own_announcement(m, false);
-	for (struct peer *p = m->peers; p != NULL; p = p->hh.next) {
-		if (p->barred != LM_TRUSTED)
-			continue;
-		if (p->current == NULL)
-			lm_m_connect_again(m, p, first_delay(m));
-		else
-			lm_m_paths_fill(m, p);
+	changed = missing_in(old, n_old, m->local, m->n_local) |
+		  missing_in(m->local, m->n_local, old, n_old);
+	/* Users' traffic comes before the news. */
+	for (struct peer *p = next_up(m->peers); p != NULL; p = next_up(p->hh.next)) {
+		lm_m_paths_fill(m, p);
+		lm_m_paths_recheck(m, p, changed);
 	}
+	lm_m_stun_local(m, changed);
+	lm_m_own_announcement(m, false);
+	for (struct peer *p = m->peers; p != NULL; p = p->hh.next)
+		if (p->barred == LM_TRUSTED && p->current == NULL)
+			lm_m_connect_again(m, p, first_delay(m));
 	lm_m_leave(m);
 }

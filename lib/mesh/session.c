@@ -79,7 +79,8 @@ static void went_down(struct lm_mesh *m, struct peer *p)
 
 	p->current = NULL;
 	p->probing = 0;
-	p->active = p->challenge = NULL;
+	p->active = p->rx_path = p->moved_to = p->better = NULL;
+	lm_m_reach(m, p);
 	lm_m_disarm(m, &p->liveness);
 	m->count.sessions_down++;
 	(void)m->ops.sa_out_set(m->user, p->index, NULL);
@@ -257,10 +258,9 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 	}
 	lm_m_liveness_start(m, p);
 	/* The initiator has measured the round trip with the probe that confirmed the session. */
-	if (!s->initiator)
-		lm_m_probe(m, s, p->active);
-	if (m->has_ann)
-		lm_m_send_announcement(m, s, m->ann, m->ann_len);
+	if (!s->initiator && p->active->asked == 0)
+		lm_m_path_ask(m, p, p->active);
+	lm_m_select(m, p);
 }
 
 /* The certificate of message 1 has been shown by who holds its key. */
@@ -291,8 +291,12 @@ bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 		m->n_half_open--;
 		s->state = SESSION_CONFIRM;
 	}
+	/* Both messages came through there. A path that works stays the one in use. */
 	r = lm_m_path_heard(m, p, &s->path);
-	if (r != NULL && r != p->active)
+	if (r != NULL)
+		lm_m_path_proven(m, p, r);
+	if (r != NULL &&
+	    (p->active == NULL || p->active->state != LM_PATH_ALIVE || p->active->asked != 0))
 		lm_m_path_use(m, p, r);
 	if (p->active == NULL || !send_on(m, s)) {
 		lm_m_session_free(m, s, LM_CLOSE_SHUTDOWN);
@@ -302,6 +306,10 @@ bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 	p->current = s;
 	lm_m_paths_fill(m, p);
 	became_current(m, s, before != NULL);
+	if (r != NULL)
+		lm_m_has_moved(m, p, r);
+	if (m->has_ann)
+		lm_m_send_announcement(m, s, m->ann, m->ann_len);
 	if (before != NULL)
 		retire(m, before);
 	return true;
@@ -360,27 +368,39 @@ void lm_m_session_timer(struct lm_mesh *m, struct session *s)
 	}
 }
 
-void lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session, lm_time last_rx,
-		   uint32_t highest_seq)
+bool lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session,
+		   const struct lm_mesh_usage *u)
 {
+	lm_time last_rx = u->last_rx;
 	struct session *s;
+	struct peer *p;
+	bool busy;
 
 	lm_m_enter(m, now);
 	s = lm_m_session_find(m, session);
 	if (s == NULL || !s->has_in)
-		return;
+		return false;
+	p = s->peer;
 	if (last_rx > m->now.mono)
 		last_rx = m->now.mono;
 	if (last_rx > s->last_rx) {
 		s->last_rx = last_rx;
-		lm_m_heard(m, s->peer, last_rx);
+		lm_m_heard(m, p, last_rx);
+		lm_m_traffic(m, p, last_rx);
 		/* The peer sends ESP on it, so our probe has reached it; its answer may be lost. */
 		if (s->state == SESSION_CONFIRM && !lm_m_session_confirm(m, s)) {
 			lm_m_leave(m);
-			return;
+			return false;
 		}
 	}
-	if (s->state == SESSION_CURRENT && highest_seq >= LM_ESP_SOFT_LIMIT)
-		lm_m_connect(m, s->peer, 0, false);
+	if (s->state == SESSION_CURRENT) {
+		if (u->tx_packets != s->tx_packets)
+			lm_m_traffic(m, p, 0);
+		s->tx_packets = u->tx_packets;
+		if (u->highest_seq >= LM_ESP_SOFT_LIMIT)
+			lm_m_connect(m, p, 0, false);
+	}
+	busy = lm_m_busy(m, p) && s->state != SESSION_OLD;
 	lm_m_leave(m);
+	return busy;
 }

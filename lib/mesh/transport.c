@@ -38,14 +38,24 @@ void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r)
 
 	m->ops.random(m->user, &f.u.probe.token, sizeof(f.u.probe.token));
 	r->next_probe = (uint8_t)((r->next_probe + 1) % LM_M_PROBES);
-	*slot = (struct probe){.waiting = true, .token = f.u.probe.token, .sent = m->now.mono};
+	*slot = (struct probe){.token = f.u.probe.token, .sent = m->now.mono};
 	r->last_probe = m->now.mono;
 	r->sent++;
-	if (r->state == LM_PATH_UNTRIED)
-		r->state = LM_PATH_PROBING;
 	lm_frame_encode(&w, &f);
 	encode_pad(&w, PROBE_PAD);
 	send_frames(m, s, &r->path, &w);
+}
+
+/* For what nobody has asked: where traffic goes, unless the peer seems to have left that. */
+static const struct lm_path *usual_path(const struct session *s)
+{
+	const struct peer *p = s->peer;
+
+	if (p->active == NULL)
+		return &s->path;
+	if (p->moved_to != NULL && p->active->asked != 0)
+		return &p->moved_to->path;
+	return &p->active->path;
 }
 
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason)
@@ -55,7 +65,7 @@ void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason)
 	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
 	lm_frame_encode(&w, &f);
-	send_frames(m, s, s->peer->has_path ? &s->peer->path : &s->path, &w);
+	send_frames(m, s, usual_path(s), &w);
 }
 
 void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len)
@@ -65,7 +75,7 @@ void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t 
 	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
 	lm_frame_encode(&w, &f);
-	send_frames(m, s, s->peer->has_path ? &s->peer->path : &s->path, &w);
+	send_frames(m, s, usual_path(s), &w);
 }
 
 static void reply(struct lm_mesh *m, struct session *s, uint64_t token, const struct lm_path *to)
@@ -203,7 +213,7 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 	/* An answer goes back where the question came from, which says nothing of where the
 	 * peer wants to be reached. */
 	else if (newest)
-		lm_m_roam(m, s->peer, from);
+		lm_m_roam(m, s->peer, from, false);
 	if (said.ann != NULL)
 		(void)lm_m_announcement(m, said.ann, said.ann_len, s);
 }

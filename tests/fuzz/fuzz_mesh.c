@@ -95,7 +95,7 @@ static void tick_all(struct run *r)
 static void jump(struct run *r, lm_time by)
 {
 	r->w.now += by;
-	r->w.next_report = r->w.now + LM_SEC;
+	r->w.next_report = r->w.now + WORLD_REPORT;
 	tick_all(r);
 }
 
@@ -130,8 +130,12 @@ static void report(struct run *r, struct node *n, struct lm_reader *in)
 
 	for (unsigned i = 0; i < n->cap_sas; i++)
 		if (n->sas[i].used && which-- == 0)
-			lm_mesh_usage(n->mesh, now, n->sas[i].spi_base,
-				      now.mono - age * 10 * LM_MSEC, seq);
+			(void)lm_mesh_usage(n->mesh, now, n->sas[i].spi_base,
+					    &(struct lm_mesh_usage){
+						.last_rx = now.mono - age * 10 * LM_MSEC,
+						.highest_seq = seq,
+						.tx_packets = seq,
+					    });
 }
 
 static void moved(struct run *r, struct node *n, struct lm_reader *in)

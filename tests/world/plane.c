@@ -217,6 +217,14 @@ static void op_path_set(void *user, uint32_t peer, const struct lm_path *path)
 	n->path_sets++;
 }
 
+static void op_reachable(void *user, uint32_t peer, bool yes)
+{
+	struct node *n = user;
+
+	world_must(n->world, known(n, peer) && n->peers[peer].reachable != yes);
+	n->peers[peer].reachable = yes;
+}
+
 /* Traffic goes to a prefix only by a certificate that holds it. */
 static void must_be_certified(const struct node *n, const struct lm_cert *cert,
 			      const struct lm_announcement *ann)
@@ -312,6 +320,7 @@ const struct lm_mesh_ops plane_ops = {
     .sa_in_del = op_sa_in_del,
     .sa_out_set = op_sa_out_set,
     .path_set = op_path_set,
+    .reachable = op_reachable,
     .peer_set = op_peer_set,
     .peer_gone = op_peer_gone,
     .announce = op_announce,
@@ -461,9 +470,13 @@ void plane_report(struct node *n)
 		if (!sa->active)
 			continue;
 		sa->active = false;
-		if (sa->used)
-			lm_mesh_usage(n->mesh, world_now(n->world, n), sa->spi_base, sa->last_rx,
-				      p->has_out && p->session == sa->spi_base ? p->seq : 0);
+		if (sa->used) {
+			uint32_t seq = p->has_out && p->session == sa->spi_base ? p->seq : 0;
+			struct lm_mesh_usage u = {
+			    .last_rx = sa->last_rx, .highest_seq = seq, .tx_packets = seq};
+
+			(void)lm_mesh_usage(n->mesh, world_now(n->world, n), sa->spi_base, &u);
+		}
 	}
 	n->n_active = 0;
 }

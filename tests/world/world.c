@@ -65,7 +65,7 @@ void world_init(struct world *w, uint64_t seed)
 	w->wall = WORLD_WALL;
 	w->delay = 5 * LM_MSEC;
 	w->what = "world";
-	w->next_report = w->now + LM_SEC;
+	w->next_report = w->now + WORLD_REPORT;
 	if (lm_crypto_init() != 0)
 		world_fail(w, "libsodium does not start");
 	world_random_bytes(w, key, sizeof(key));
@@ -134,7 +134,7 @@ static lm_time next_event(const struct world *w)
 
 static void report_all(struct world *w)
 {
-	w->next_report += LM_SEC;
+	w->next_report += WORLD_REPORT;
 	for (unsigned i = 0; i < w->n_nodes; i++) {
 		if (w->nodes[i]->mesh == NULL || !w->nodes[i]->reports)
 			continue;

@@ -10,10 +10,11 @@
 
 #include <lanemesh/mesh.h>
 
-#define WORLD_PORTS 4
-#define WORLD_SMALL 64	       /* up to here addresses may be changed by plain assignment */
-#define WORLD_WALL  1800000000 /* wall clock at the start */
-#define WORLD_START (1000 * LM_SEC)
+#define WORLD_PORTS  4
+#define WORLD_SMALL  64		/* up to here addresses may be changed by plain assignment */
+#define WORLD_WALL   1800000000 /* wall clock at the start */
+#define WORLD_START  (1000 * LM_SEC)
+#define WORLD_REPORT (50 * LM_MSEC) /* of what the workers saw */
 
 struct world;
 struct node;
@@ -38,7 +39,7 @@ struct sa_in {
 };
 
 struct node_peer {
-	bool used, has_out, has_path;
+	bool used, has_out, has_path, reachable;
 	uint8_t lanes, n_prefixes;
 	struct node *who;
 	uint64_t serial; /* of the certificate that the data plane was given */
@@ -72,7 +73,7 @@ struct node {
 	struct lm_authorities authorities;
 	int64_t skew; /* of its wall clock */
 	bool silent;  /* gets and sends nothing */
-	bool reports; /* workers' usage, each second */
+	bool reports; /* workers' usage, as they see it */
 	lm_time started;
 	struct actor tick;
 
