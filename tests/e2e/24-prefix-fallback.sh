@@ -35,7 +35,8 @@ kill -9 "$(gw_pid 1)"
 stand_in add
 wait_for 30 "10.1.0.0/24 goes to gw3, by 10.1.0.0/16" goes_to gw3 10.1.0.0/24
 wait_for 10 "fd00:1::/64 goes to gw3, which announces it too" goes_to gw3 fd00:1::/64
-wait_for 5 "host3 answers for 10.1.0.10" lab_ping host2 10.1.0.10
+# gw3 had no traffic with gw1 and notices later than gw2 that it is gone.
+wait_for 15 "host3 answers for 10.1.0.10" lab_ping host2 10.1.0.10
 pings host2 10.1.0.10
 pings host2 fd00:1::10
 stand_in del
