@@ -16,10 +16,15 @@ static void on_record(void *user, const uint8_t *cert, size_t cert_len, const ui
 {
 	struct lm_coord_slot *s = user;
 	struct lm_control *c = s->c;
+	enum lm_verdict v =
+	    lm_mesh_record(c->mesh, lm_control_now(c), cert, cert_len, ann, ann_len);
+	int rc = 0;
 
-	if (lm_mesh_record(c->mesh, lm_control_now(c), cert, cert_len, ann, ann_len) ==
-		LM_TRUSTED &&
-	    lm_directory_put(c->directory, s->source, cert, cert_len, ann, ann_len) != 0)
+	/* Clocks get set: what only ours speaks against is listed like the others, or the node
+	 * would count as one that has left. */
+	if (v == LM_TRUSTED || v == LM_EXPIRED || v == LM_NOT_YET_VALID)
+		rc = lm_directory_put(c->directory, s->source, cert, cert_len, ann, ann_len);
+	if (v == LM_TRUSTED && rc != 0)
 		lm_log(&c->log, LM_LOG_WARN, "a record is not kept for the next start: full");
 	lm_control_rearm(c);
 }

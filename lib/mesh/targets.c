@@ -47,23 +47,29 @@ static unsigned rank(const struct candidate *c, bool near)
 	}
 }
 
-/* Port by port, so that two datagrams to one address are as far apart as can be. When there are
- * more than a round may have, each round takes up where the one before ended. */
+/* Port by port, so that two datagrams to one address are as far apart as can be; each round begins
+ * with the next port, as the budget of an address may not do for all. When there are more than a
+ * round may have, each round takes up where the one before ended. */
 uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
 		     struct lm_path out[LM_M_TARGETS])
 {
 	struct lm_path all[LM_MESH_WAN_MAX * LM_M_CANDIDATES];
 	bool near = behind_our_nat(m, p);
-	unsigned n = 0, first, taken;
+	uint16_t ports[LM_MESH_WAN_MAX];
+	unsigned n = 0, n_ports = 0, first, taken;
 
 	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote)) {
 		out[0] = p->path;
 		return 1;
 	}
 	for (uint16_t port = 0; port < LM_MESH_WAN_MAX; port++)
+		if (m->wan4[port] || m->wan6[port])
+			ports[n_ports++] = port;
+	for (unsigned k = 0; k < n_ports; k++)
 		for (unsigned r = 0; r <= 4; r++)
 			for (unsigned i = 0; i < p->n_candidates; i++) {
 				const struct lm_endpoint *ep = &p->candidates[i].ep;
+				uint16_t port = ports[(k + p->rounds) % n_ports];
 
 				if (rank(&p->candidates[i], near) == r &&
 				    lm_m_wan_ok(m, port, ep) && lm_m_endpoint_ok(m, ep) &&

@@ -48,10 +48,15 @@ static void take(struct link *l, const uint8_t *cert, size_t cert_len, const uin
 		 size_t ann_len)
 {
 	struct site *t = l->site;
+	enum lm_verdict v = lm_mesh_record(t->node->mesh, world_now(&t->sim->w, t->node), cert,
+					   cert_len, ann, ann_len);
 
-	if (lm_mesh_record(t->node->mesh, world_now(&t->sim->w, t->node), cert, cert_len, ann,
-			   ann_len) == LM_TRUSTED &&
-	    lm_directory_put(t->directory, l->source, cert, cert_len, ann, ann_len) != 0)
+	int rc;
+
+	if (v != LM_TRUSTED && v != LM_EXPIRED && v != LM_NOT_YET_VALID)
+		return;
+	rc = lm_directory_put(t->directory, l->source, cert, cert_len, ann, ann_len);
+	if (v == LM_TRUSTED && rc != 0)
 		world_fail(&t->sim->w, "the directory did not take a good record");
 }
 
