@@ -216,7 +216,8 @@ static unsigned number(const char *text, unsigned least, unsigned most)
 
 int main(int argc, char **argv)
 {
-	struct site_config cfg = {.size = 64, .peers = 16, .routes = 16, .packets = 192};
+	struct site_config cfg = {
+	    .size = 64, .peers = 16, .routes = 16, .packets = 192, .workers = 1};
 	struct site site;
 	struct lender l = {.site = &site, .rounds = 100, .ms = 5};
 	char name[64] = "gateway";
@@ -243,7 +244,7 @@ int main(int argc, char **argv)
 			cfg.packets = number(optarg, LM_BURST, 1 << 20) / LM_BURST * LM_BURST;
 			break;
 		case 'c':
-			cfg.cpu = (int)number(optarg, 0, 4095);
+			cfg.cpu[0] = (int)number(optarg, 0, 4095);
 			break;
 		case 'm':
 			l.ms = number(optarg, 1, 1000);

@@ -30,7 +30,7 @@ static size_t key_stride(const struct site *s)
 
 static void make_keys(struct site *s)
 {
-	uint32_t peers = s->cfg.peers;
+	uint32_t lanes = site_lanes(&s->cfg), n = s->cfg.peers * lanes;
 	struct lm_error err = {0};
 
 	s->aead = lm_aead_new(NULL, &err);
@@ -38,26 +38,27 @@ static void make_keys(struct site *s)
 		fprintf(stderr, "bench: %s\n", err.text);
 		exit(1);
 	}
-	s->raw_keys = calloc(peers, sizeof(s->raw_keys[0]));
-	s->far = aligned_alloc(64, peers * sizeof(s->far[0]));
-	s->keys = aligned_alloc(64, peers * key_stride(s));
+	s->raw_keys = calloc(n, sizeof(s->raw_keys[0]));
+	s->far = aligned_alloc(64, n * sizeof(s->far[0]));
+	s->keys = aligned_alloc(64, n * key_stride(s));
 	if (s->raw_keys == NULL || s->far == NULL || s->keys == NULL)
 		must(-ENOMEM, "keys");
-	for (uint32_t p = 0; p < peers; p++) {
+	for (uint32_t i = 0; i < n; i++) {
 		struct lm_aead_key *key =
-		    (struct lm_aead_key *)((char *)s->keys + p * key_stride(s));
+		    (struct lm_aead_key *)((char *)s->keys + i * key_stride(s));
 
-		memcpy(s->raw_keys[p].key, &p, sizeof(p));
-		memcpy(s->raw_keys[p].salt, &p, sizeof(p));
-		lm_aead_key_init(s->aead, key, s->raw_keys[p].key);
-		lm_sa_out_init(&s->far[p], key, s->raw_keys[p].salt, SITE_SPI(p),
-			       LM_ESP_HARD_LIMIT);
+		memcpy(s->raw_keys[i].key, &i, sizeof(i));
+		memcpy(s->raw_keys[i].salt, &i, sizeof(i));
+		lm_aead_key_init(s->aead, key, s->raw_keys[i].key);
+		lm_sa_out_init(&s->far[i], key, s->raw_keys[i].salt,
+			       SITE_SPI(i / lanes) + i % lanes, LM_ESP_HARD_LIMIT);
 	}
 }
 
-static void create(struct site *s, int pcap)
+static void create(struct site *s, const int *pcap)
 {
-	char source[96];
+	char source[LM_CONFIG_DEVICE_MAX];
+	int n;
 	struct lm_log log = {.level = LM_LOG_WARN, .sink = lm_log_stderr};
 	struct lm_error err = {0};
 	struct lm_dp_port_config ports[2] = {
@@ -67,11 +68,11 @@ static void create(struct site *s, int pcap)
 	char instance[32];
 	struct lm_dp_config cfg = {
 	    .instance = instance,
-	    .workers = 1,
-	    .cpus = &s->cfg.cpu,
+	    .workers = s->cfg.workers,
+	    .cpus = s->cfg.cpu,
 	    .idle_poll = true,
 	    .hugepages = s->cfg.hugepages ? LM_HUGEPAGES_YES : LM_HUGEPAGES_NO,
-	    .mbufs = s->cfg.packets + MBUFS_OWN,
+	    .mbufs = s->cfg.packets + MBUFS_OWN * s->cfg.workers,
 	    .max_peers = s->cfg.peers,
 	    .max_routes = s->cfg.routes + 1024,
 	    .ports = ports,
@@ -79,9 +80,12 @@ static void create(struct site *s, int pcap)
 	    .log = &log,
 	};
 
-	snprintf(source, sizeof(source), "net_pcap0,rx_pcap=/proc/self/fd/%d,infinite_rx=1", pcap);
+	n = snprintf(source, sizeof(source), "net_pcap0,infinite_rx=1");
+	for (unsigned q = 0; q < s->cfg.workers; q++)
+		n += snprintf(source + n, sizeof(source) - (size_t)n, ",rx_pcap=/proc/self/fd/%d",
+			      pcap[q]);
 	snprintf(instance, sizeof(instance), "bench-%d", (int)getpid());
-	cfg.memory_mb = (unsigned)((uint64_t)cfg.mbufs * MBUF_SIZE >> 20) + 64;
+	cfg.memory_mb = (unsigned)((uint64_t)cfg.mbufs * MBUF_SIZE >> 20) + 64 * s->cfg.workers;
 	s->lan = s->cfg.inbound;
 	s->wan = !s->cfg.inbound;
 	ports[s->lan].role = LM_DP_LAN;
@@ -120,7 +124,8 @@ static void add_peer(struct site *s, uint32_t p)
 	    .port = 4500,
 	};
 	struct lm_prefix carries[2] = {site_prefix(p, s->cfg.peers)};
-	unsigned n = 1;
+	unsigned n = 1, lanes = site_lanes(&s->cfg);
+	const struct lm_esp_key *keys = &s->raw_keys[p * lanes];
 
 	/* A peer with many routes carries them by one large prefix. */
 	if (s->cfg.routes > s->cfg.peers)
@@ -128,24 +133,24 @@ static void add_peer(struct site *s, uint32_t p)
 	must(lm_outer_build(&outer, &us, &gateway, &from, &to, true), "outer header");
 	outer.port = s->wan;
 	must(lm_dp_peer_set(s->dp, p, carries, n), "peer");
-	must(lm_dp_sa_in_add(s->dp, p, SITE_SPI(p), 1, &s->raw_keys[p]), "inbound SA");
-	must(lm_dp_sa_out_set(s->dp, p, SITE_SPI(p), 1, &s->raw_keys[p]), "outbound SA");
+	must(lm_dp_sa_in_add(s->dp, p, SITE_SPI(p), lanes, keys), "inbound SA");
+	must(lm_dp_sa_out_set(s->dp, p, SITE_SPI(p), s->cfg.workers, keys), "outbound SA");
 	must(lm_dp_path_set(s->dp, p, &outer, INNER_MTU), "path");
 }
 
 void site_start(struct site *s, const struct site_config *cfg)
 {
-	int pcap;
+	int pcap[SITE_WORKERS_MAX];
 
 	*s = (struct site){.cfg = *cfg};
 	if (s->cfg.routes < s->cfg.peers)
 		s->cfg.routes = s->cfg.peers;
 	must(lm_crypto_init(), "libsodium");
 	make_keys(s);
-	pcap = site_traffic(s);
-	must(pcap < 0 ? -EIO : 0, "traffic file");
+	must(site_traffic(s, pcap) != 0 ? -EIO : 0, "traffic files");
 	create(s, pcap);
-	close(pcap);
+	for (unsigned q = 0; q < s->cfg.workers; q++)
+		close(pcap[q]);
 }
 
 void site_open(struct site *s)

@@ -6,20 +6,34 @@
  * 10.64.0.0 on, behind a WAN address of its own. Beyond one prefix for each peer, prefixes from
  * 32.0.0.0 on are dealt to the peers in turn until there are `routes`. Packet i of the traffic
  * goes to, or comes from, peer i mod peers, and any of that peer's prefixes.
+ *
+ * With several workers each has a queue of its own. What comes from peers comes on W * W lanes,
+ * each always in one queue: that of the worker that owns it (steered), or so that each queue has as
+ * many lanes of each worker (not steered, as RSS would do it).
  */
 #ifndef BENCH_SITE_H
 #define BENCH_SITE_H
 
 #include <lanemesh/worker.h>
 
+#define SITE_WORKERS_MAX 8 /* W * W lanes */
+_Static_assert(SITE_WORKERS_MAX *SITE_WORKERS_MAX <= LM_LANES_MAX, "as many as there are");
+
 struct site_config {
 	bool inbound;  /* WAN to LAN */
 	unsigned size; /* bytes of the inner packets; 0 = IMIX */
 	uint32_t peers, routes;
-	uint32_t packets; /* before they repeat */
-	int cpu;	  /* of the worker */
+	uint32_t packets; /* before they repeat, over all queues */
+	unsigned workers; /* 1..SITE_WORKERS_MAX */
+	bool steered;
+	int cpu[SITE_WORKERS_MAX]; /* of each worker */
 	bool hugepages;
 };
+
+static inline unsigned site_lanes(const struct site_config *c)
+{
+	return c->workers * c->workers;
+}
 
 struct site {
 	struct site_config cfg;
@@ -27,13 +41,13 @@ struct site {
 	uint16_t lan, wan; /* numbers of the ports in dp */
 	uint16_t *len;	   /* inner length of packet i */
 	struct lm_aead *aead;
-	void *keys; /* far ends', expanded */
-	struct lm_esp_key *raw_keys;
-	struct lm_sa_out *far; /* inbound: what the peers seal with */
+	void *keys;		     /* far ends', expanded */
+	struct lm_esp_key *raw_keys; /* of each peer's lanes, as far is */
+	struct lm_sa_out *far;	     /* inbound: what the peers seal with */
 	uint64_t frame_bytes;
 };
 
-/* Starts a data plane with one worker that receives the traffic again and again from an in-memory
+/* Starts a data plane whose workers receive the traffic again and again from an in-memory
  * port and sends into a port that throws away; until site_open it drops them. Tells on stderr why
  * it cannot, and exits. */
 void site_start(struct site *s, const struct site_config *cfg);
@@ -47,7 +61,8 @@ void site_open(struct site *s);
 /* ------------------------------------------------------------ traffic.c -- */
 
 struct lm_prefix site_prefix(uint32_t n, uint32_t peers);
-/* A pcap file in memory (fd) with the frames that the site receives; sets s->len. */
-int site_traffic(struct site *s);
+/* For each queue a pcap file in memory with the frames that the site receives there; sets s->len.
+ * 0 or -1. */
+int site_traffic(struct site *s, int fd[SITE_WORKERS_MAX]);
 
 #endif

@@ -61,6 +61,19 @@ static unsigned inner(struct site *s, uint32_t i, uint8_t *p)
 	return len;
 }
 
+/* A peer's packets take its lanes in turn. */
+static unsigned lane_of(const struct site_config *c, uint32_t i)
+{
+	return i / c->peers % site_lanes(c);
+}
+
+static unsigned queue_of(const struct site_config *c, uint32_t i)
+{
+	unsigned lane = lane_of(c, i);
+
+	return c->steered || !c->inbound ? lane % c->workers : lane / c->workers % c->workers;
+}
+
 static struct lm_outer outer_of(uint32_t peer, const struct lm_mac *mac)
 {
 	const struct lm_mac gateway = {{2, 0, 0, 0, 0, 1}};
@@ -92,7 +105,7 @@ static uint8_t *frame(struct site *s, uint32_t i, const struct lm_mac *mac, uint
 	};
 
 	if (s->cfg.inbound) {
-		tx.sa = &s->far[i % s->cfg.peers];
+		tx.sa = &s->far[i % s->cfg.peers * site_lanes(&s->cfg) + lane_of(&s->cfg, i)];
 		if (lm_esp_seal(s->aead, &tx, 1) != 1)
 			abort();
 	} else {
@@ -109,27 +122,42 @@ static uint8_t *frame(struct site *s, uint32_t i, const struct lm_mac *mac, uint
 	return tx.data;
 }
 
-int site_traffic(struct site *s)
+static FILE *pcap_begin(int *fd)
+{
+	const uint32_t head[6] = {PCAP_MAGIC, 4 << 16 | 2, 0, 0, 65535, 1 /* Ethernet */};
+	FILE *f;
+
+	*fd = memfd_create("bench-traffic", MFD_CLOEXEC);
+	f = *fd >= 0 ? fdopen(dup(*fd), "w") : NULL;
+	if (f != NULL)
+		fwrite(head, sizeof(head), 1, f);
+	return f;
+}
+
+int site_traffic(struct site *s, int fd[SITE_WORKERS_MAX])
 {
 	/* The first net_pcap port's own address: drivers/net/pcap/pcap_ethdev.c. */
 	const struct lm_mac mac = {{2, 'p', 'c', 'a', 'p', 0}};
-	const uint32_t head[6] = {PCAP_MAGIC, 4 << 16 | 2, 0, 0, 65535, 1 /* Ethernet */};
+	FILE *f[SITE_WORKERS_MAX];
 	uint8_t buf[FRAME_MAX];
-	int fd = memfd_create("bench-traffic", MFD_CLOEXEC);
-	FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+	int failed = 0;
 
 	s->len = calloc(s->cfg.packets, sizeof(s->len[0]));
-	if (f == NULL || s->len == NULL)
-		return -1;
-	fwrite(head, sizeof(head), 1, f);
+	for (unsigned q = 0; q < s->cfg.workers; q++) {
+		f[q] = pcap_begin(&fd[q]);
+		if (f[q] == NULL || s->len == NULL)
+			return -1;
+	}
 	for (uint32_t i = 0; i < s->cfg.packets; i++) {
-		unsigned len;
+		unsigned len, q = queue_of(&s->cfg, i);
 		const uint8_t *p = frame(s, i, &mac, buf, &len);
 		const uint32_t record[4] = {0, 0, len, len};
 
-		fwrite(record, sizeof(record), 1, f);
-		fwrite(p, len, 1, f);
+		fwrite(record, sizeof(record), 1, f[q]);
+		fwrite(p, len, 1, f[q]);
 		s->frame_bytes += len;
 	}
-	return fclose(f) == 0 ? fd : -1;
+	for (unsigned q = 0; q < s->cfg.workers; q++)
+		failed |= fclose(f[q]);
+	return failed == 0 ? 0 : -1;
 }

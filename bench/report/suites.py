@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites, their cases, and what to run for each."""
 from .case import Case
-from . import crowd, pair, wire
+from . import cores, crowd, pair, wire
 
 PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
-            *pair.PROGRAMS, *wire.PROGRAMS]
+            *cores.PROGRAMS, *pair.PROGRAMS, *wire.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
 
@@ -59,6 +59,8 @@ ALL = [
     Suite("gateway", "the data plane, one worker, between its I/O floor and the raw cipher", gateway),
     Suite("micro", "its parts, and the handshake's", micro),
     Suite("scale", "the gateway with many peers and many routes", scale, default=False),
+    Suite("cores", "several workers: lanes, hand-over by the card or by ring", cores.cases,
+          default=False),
     Suite("pair", "two gateways joined by memif: zero-loss rate, latency, overload; takes root",
           pair.cases, default=False),
     Suite("wire", "one TCP flow through veth, beside wireguard-go, nebula, openvpn; takes root",
