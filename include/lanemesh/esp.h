@@ -67,7 +67,10 @@ struct lm_sa_out {
 	uint32_t spi_be;
 	uint8_t salt[4];
 	uint64_t bytes; /* of inner packets; it and seq are read by the control thread, relaxed */
-	uint8_t pad_[32];
+	/* Lanes share the outer addresses: this, the lane in the upper bits, keeps the IPv4 ids
+	 * apart (RFC 6864). Big-endian. */
+	uint16_t id_mix;
+	uint8_t pad_[30];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct lm_sa_out) == 64, "an outbound SA is one cache line");
 
@@ -82,11 +85,12 @@ struct lm_esp_tx {
 	const struct lm_outer *outer;
 	uint8_t *data;		     /* in: inner packet; out: outer frame */
 	uint32_t len;		     /* in and out: bytes at data */
-	uint16_t headroom, tailroom; /* in: free bytes before and after */
+	uint16_t headroom, tailroom; /* in: free bytes before and after: see below */
 	uint8_t next;		     /* ESP next header: 4, 41, 143, 59 */
 	uint8_t tos;		     /* outer TOS or traffic class */
 	uint8_t status;		     /* out: enum lm_esp_status */
 };
+/* Less is refused. */
 #define LM_ESP_HEADROOM (LM_OUTER_MAX + 8 + LM_ESP_IV_LEN)
 #define LM_ESP_TAILROOM (3 + LM_ESP_TRAILER_LEN + LM_ESP_ICV_LEN)
 

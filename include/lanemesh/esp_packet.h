@@ -13,7 +13,9 @@
 #include <endian.h>
 
 #define LM_ESP_HEAD_LEN (sizeof(struct lm_esp_hdr) + LM_ESP_IV_LEN)
-#define LM_ESP_MIN	(LM_ESP_HEAD_LEN + 4 + LM_ESP_ICV_LEN) /* pad to 4, trailer */
+#define LM_OUTER4_LEN                                                                              \
+	(sizeof(struct lm_eth_hdr) + sizeof(struct lm_ip4_hdr) + sizeof(struct lm_udp_hdr))
+#define LM_ESP_MIN (LM_ESP_HEAD_LEN + 4 + LM_ESP_ICV_LEN) /* pad to 4, trailer */
 
 /* -------------------------------------------------------------- sealing -- */
 
@@ -27,11 +29,11 @@
  * ESP: RFC 4303; in UDP: RFC 3948; AES-GCM: RFC 4106.
  */
 
-/* A sum of up to four 16-bit words, complemented. */
+/* A sum of up to four 16-bit words, complemented. Its halves add up in the upper half, carry and
+ * all. */
 static inline uint16_t lm_esp_csum_of_few(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t) ~(sum + (sum >> 16));
+	return (uint16_t) ~((sum + (sum << 16 | sum >> 16)) >> 16);
 }
 
 /* UDP checksum zero: RFC 3948 section 2.1. */
@@ -84,11 +86,41 @@ static inline void lm_esp_nonce(uint8_t nonce[12], const uint8_t salt[4], uint32
 /* Padding and trailer (RFC 4303 section 2.4) in one store; its end is where the ICV comes. */
 static inline void lm_esp_trailer(uint8_t *tail, uint32_t pad, uint8_t next)
 {
-	static const uint32_t padded[4] = {0, 0x0101, 0x020201, 0x03030201};
-	uint64_t v = htole64(padded[pad] | (uint64_t)next << 8 * (pad + 1));
+	static const uint64_t ip4[4] = {0x0400, 0x040101, 0x04020201, 0x0403030201};
+	uint64_t v = ip4[pad];
 
+	_Static_assert(LM_PROTO_IP4 == 4, "what the table ends in");
 	_Static_assert(sizeof(v) <= LM_ESP_TRAILER_LEN + LM_ESP_ICV_LEN, "it overwrites nothing");
+	if (next != LM_PROTO_IP4)
+		v ^= (uint64_t)(next ^ LM_PROTO_IP4) << 8 * (pad + 1);
+	v = htole64(v);
 	memcpy(tail, &v, sizeof(v));
+}
+
+/* Outer headers before the esp_len bytes of ESP, which begin 16 before the packet. */
+static inline void lm_esp_write_outer(struct lm_esp_tx *pkt, uint32_t esp_len, uint16_t id)
+{
+	const struct lm_outer *outer = pkt->outer;
+	uint8_t *esp = pkt->data - LM_ESP_HEAD_LEN;
+	uint32_t hdr_len = outer->hdr_len, udp_len;
+
+	if (__builtin_expect(hdr_len == LM_OUTER4_LEN, 1)) { /* IPv4, and no relay */
+		pkt->data = esp - LM_OUTER4_LEN;
+		pkt->len = LM_OUTER4_LEN + esp_len;
+		lm_esp_outer4(pkt->data, outer, (uint32_t)sizeof(struct lm_udp_hdr) + esp_len, id,
+			      pkt->tos);
+		return;
+	}
+	pkt->data = esp - hdr_len;
+	pkt->len = hdr_len + esp_len;
+	udp_len = (uint32_t)sizeof(struct lm_udp_hdr) + outer->relay_len + esp_len;
+	if (outer->relay_len != 0)
+		memcpy(esp - LM_RELAY_HDR_LEN, outer->hdr + hdr_len - LM_RELAY_HDR_LEN,
+		       LM_RELAY_HDR_LEN);
+	if (outer->ip6)
+		lm_esp_outer6(pkt->data, outer, udp_len, pkt->tos);
+	else
+		lm_esp_outer4(pkt->data, outer, udp_len, id, pkt->tos);
 }
 
 /* Takes a number, writes all around the packet and says what is left to the cipher. Over IPv6
@@ -96,39 +128,20 @@ static inline void lm_esp_trailer(uint8_t *tail, uint32_t pad, uint8_t next)
 static inline enum lm_esp_status lm_esp_seal_begin(struct lm_esp_tx *pkt, struct lm_aead_op *op)
 {
 	struct lm_sa_out *sa = pkt->sa;
-	const struct lm_outer *outer = pkt->outer;
 	uint32_t pad = -(pkt->len + LM_ESP_TRAILER_LEN) & 3;
-	uint32_t sealed = pkt->len + pad + LM_ESP_TRAILER_LEN;
-	uint32_t esp_len = (uint32_t)LM_ESP_HEAD_LEN + sealed + LM_ESP_ICV_LEN;
-	uint32_t udp_len = (uint32_t)sizeof(struct lm_udp_hdr) + outer->relay_len + esp_len;
-	uint8_t *head = pkt->data - LM_ESP_HEAD_LEN, *frame = head - outer->hdr_len;
-	uint32_t number;
+	uint32_t sealed = pkt->len + pad + LM_ESP_TRAILER_LEN, seq = sa->seq, number;
+	uint8_t *head = pkt->data - LM_ESP_HEAD_LEN;
 
-	if (__builtin_expect(pkt->headroom < LM_ESP_HEAD_LEN + outer->hdr_len ||
-				 pkt->len > LM_ESP_INNER_MAX ||
-				 pkt->tailroom < sealed - pkt->len + LM_ESP_ICV_LEN,
+	if (__builtin_expect(pkt->headroom < LM_ESP_HEADROOM || pkt->len > LM_ESP_INNER_MAX ||
+				 pkt->tailroom < LM_ESP_TAILROOM,
 			     0))
 		return LM_ESP_NO_ROOM;
 	/* A number, and so an IV, is never used twice. */
-	if (__builtin_expect(sa->seq >= sa->hard, 0))
+	if (__builtin_expect(seq >= sa->hard, 0))
 		return LM_ESP_EXPIRED;
-	__atomic_store_n(&sa->seq, sa->seq + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&sa->seq, ++seq, __ATOMIC_RELAXED);
 	__atomic_store_n(&sa->bytes, sa->bytes + pkt->len, __ATOMIC_RELAXED);
-	number = htonl(sa->seq);
-
-	lm_esp_trailer(pkt->data + pkt->len, pad, pkt->next);
-	if (__builtin_expect(outer->relay_len != 0, 0))
-		memcpy(head - LM_RELAY_HDR_LEN, outer->hdr + outer->hdr_len - LM_RELAY_HDR_LEN,
-		       LM_RELAY_HDR_LEN);
-	/* The IV is the number, in 64 bits (RFC 4106 section 3.1). */
-	lm_esp_store(head, sa->spi_be, number);
-	lm_esp_store(head + sizeof(struct lm_esp_hdr), 0, number);
-	/* Lanes share the outer addresses: their own upper bits keep the ids apart (RFC 6864). */
-	if (__builtin_expect(outer->ip6, 0))
-		lm_esp_outer6(frame, outer, udp_len, pkt->tos);
-	else
-		lm_esp_outer4(frame, outer, udp_len,
-			      htons((uint16_t)(sa->seq ^ ntohl(sa->spi_be) << 10)), pkt->tos);
+	number = htonl(seq);
 
 	op->key = sa->key;
 	op->src = op->dst = pkt->data;
@@ -137,8 +150,13 @@ static inline enum lm_esp_status lm_esp_seal_begin(struct lm_esp_tx *pkt, struct
 	op->aad = head;
 	op->aad_len = sizeof(struct lm_esp_hdr);
 	lm_esp_nonce(op->iv, sa->salt, 0, number);
-	pkt->data = frame;
-	pkt->len = outer->hdr_len + esp_len;
+
+	lm_esp_trailer(pkt->data + pkt->len, pad, pkt->next);
+	/* The IV is the number, in 64 bits (RFC 4106 section 3.1). */
+	lm_esp_store(head, sa->spi_be, number);
+	lm_esp_store(head + sizeof(struct lm_esp_hdr), 0, number);
+	lm_esp_write_outer(pkt, (uint32_t)LM_ESP_HEAD_LEN + sealed + LM_ESP_ICV_LEN,
+			   (uint16_t)(number >> 16 ^ sa->id_mix));
 	return LM_ESP_OK;
 }
 

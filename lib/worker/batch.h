@@ -18,23 +18,21 @@ static inline void lm_crypt_reset(struct lm_crypt *c)
 	c->inner_bytes = c->frame_bytes = 0;
 }
 
-/* ip: a checked IPv4 packet in m. */
-static inline void lm_batch_add4(struct lm_batch *b, struct rte_mbuf *m, uint8_t *ip)
+/* Makes m, a checked IPv4 packet at ip, number i of the batch. Its n is for the caller to count. */
+static inline void lm_batch_put4(struct lm_batch *b, unsigned i, struct rte_mbuf *m, uint8_t *ip)
 {
-	unsigned i = b->n++;
-
 	b->m[i] = m;
 	b->ip[i] = ip;
 	b->dst4[i] = lm_be32(ip + 16);
 	b->src4[i] = lm_be32(ip + 12);
 }
 
-/* The same for either family. */
+/* ip: a checked packet of either family in m. */
 static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, uint8_t *ip)
 {
-	unsigned i = b->n;
+	unsigned i = b->n++;
 
-	lm_batch_add4(b, m, ip);
+	lm_batch_put4(b, i, m, ip);
 	if (!lm_is_ip4(ip)) {
 		/* Looked up in vain: cheaper than two lists for a burst of one family. */
 		b->dst4[i] = b->src4[i] = 0;

@@ -31,6 +31,14 @@ static inline uint32_t lm_word(const void *p)
 	return v;
 }
 
+static inline uint16_t lm_half(const void *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, 2);
+	return v;
+}
+
 /* Do an IPv4 packet's type and a header without options begin here, at the frame's byte 12? */
 static inline bool lm_is_plain4(const uint8_t *type)
 {
@@ -80,7 +88,7 @@ static inline unsigned lm_ip6_total(const uint8_t *p, unsigned have)
 /* Addresses, without a call of memcmp. */
 static inline bool lm_mac_equal(const uint8_t *a, const uint8_t *b)
 {
-	return lm_word(a) == lm_word(b) && lm_be16(a + 4) == lm_be16(b + 4);
+	return lm_word(a) == lm_word(b) && lm_half(a + 4) == lm_half(b + 4);
 }
 
 static inline bool lm_is_ip4(const uint8_t *p)
@@ -88,10 +96,13 @@ static inline bool lm_is_ip4(const uint8_t *p)
 	return p[0] >> 4 == 4;
 }
 
+/* By the first byte of an IPv4 address: does a router never forward to or from it (RFC 6890)? */
+static const uint8_t lm_ip4_special[256] = {[0] = 1, [127] = 1, [224 ... 255] = 1};
+
 /* May a router forward to or from it (RFC 6890)? a: host byte order. */
 static inline bool lm_ip4_routable(uint32_t a)
 {
-	return a >> 24 != 0 && a >> 24 != 127 && a < 0xe0000000;
+	return !lm_ip4_special[a >> 24];
 }
 
 /* The same; v4-mapped and v4-compatible addresses are not: they would dodge IPv4's checks. */
@@ -142,16 +153,16 @@ static inline void lm_ip4_patch(uint8_t *p, unsigned off, uint16_t word)
 	memcpy(p + off, &be, 2);
 }
 
-/* RFC 1624 equation 3 again, of which little is left: ~m + m' is a constant. In memory's byte order
- * (RFC 1071 section 2B). The TTL is not 0. */
+/* RFC 1624 equation 3 again, of which little is left in memory's byte order (RFC 1071 section 2B):
+ * the word that the TTL is in loses one, so its complement's sum gains one. The TTL is not 0. */
 static inline void lm_ip4_dec_ttl(uint8_t *p)
 {
-	uint32_t sum;
 	uint16_t csum;
 
 	memcpy(&csum, p + 10, 2);
-	sum = (uint32_t)(uint16_t)~csum + 0xffff - htobe16(0x100);
-	csum = (uint16_t) ~((sum & 0xffff) + (sum >> 16));
+	csum = le16toh(csum);
+	csum = (uint16_t)(csum + 1 + (csum >= 0xfffe)); /* 0xffff would be minus 0 */
+	csum = htole16(csum);
 	memcpy(p + 10, &csum, 2);
 	p[8]--;
 }

@@ -56,6 +56,13 @@ static bool kernel_wants6(const uint8_t *ip)
 	return lm_ip6_link_local(dst) || lm_ip6_routable(dst);
 }
 
+/* Is there room for ESP around the packet in m, a frame? */
+static inline bool has_room(const struct rte_mbuf *m)
+{
+	return m->data_off + LM_ETH_LEN >= LM_ESP_HEADROOM &&
+	       rte_pktmbuf_tailroom(m) >= LM_ESP_TAILROOM;
+}
+
 /* The frame that nearly all are: for us, an intact IPv4 header without options, to be routed. What
  * is not, take_frame sorts out. */
 static inline bool is_plain(const struct lm_dp_port *p, const struct rte_mbuf *m,
@@ -67,7 +74,8 @@ static inline bool is_plain(const struct lm_dp_port *p, const struct rte_mbuf *m
 	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + sizeof(struct lm_ip4_hdr) &&
 	       lm_mac_equal(frame, p->mac.b) && lm_is_plain4(frame + 12) &&
 	       total >= (int)sizeof(struct lm_ip4_hdr) && total <= m->data_len - LM_ETH_LEN &&
-	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && !local_only4(ip, false);
+	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && !lm_ip4_special[ip[16]] &&
+	       lm_word(ip + 12) != 0 && has_room(m);
 }
 
 /* True: an IP packet to be routed, m's data begins with it. Otherwise m is dealt with. */
@@ -197,8 +205,8 @@ static __rte_always_inline void to_peer(struct lm_worker *w, uint16_t port, stru
 	d.outer = &path->outer;
 	d.data = ip;
 	d.len = len;
-	d.headroom = (uint16_t)(ip - (uint8_t *)m->buf_addr);
-	d.tailroom = (uint16_t)(m->buf_len - d.headroom - len);
+	d.headroom = plain ? LM_ESP_HEADROOM : rte_pktmbuf_headroom(m);
+	d.tailroom = plain ? LM_ESP_TAILROOM : rte_pktmbuf_tailroom(m);
 	status = lm_esp_seal_begin(&d, &c->op[c->n]);
 	if (unlikely(status != LM_ESP_OK)) {
 		lm_drop(w, m, status == LM_ESP_EXPIRED ? LM_C_SEAL_EXPIRED : LM_C_SEAL_NO_ROOM);
@@ -336,28 +344,37 @@ static void route(struct lm_worker *w, uint16_t port)
 		send_sealed(w);
 }
 
-static __rte_noinline void parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
-				 unsigned n)
+static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
+				     unsigned n)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
+	uint64_t bytes = 0;
+	unsigned plain = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 
+		lm_prefetch_frame(pkts, i, n);
+		bytes += m->pkt_len;
 		if (likely(is_plain(p, m, frame)))
-			lm_batch_add4(&w->plain, m, frame + LM_ETH_LEN);
+			lm_batch_put4(&w->plain, plain++, m, frame + LM_ETH_LEN);
 		else if (take_frame(w, port, m))
 			lm_batch_add(&w->other, m, frame + LM_ETH_LEN);
 	}
+	w->plain.n = plain;
+	return bytes;
 }
 
-void lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n)
+uint64_t lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n)
 {
+	uint64_t bytes;
+
 	lm_batch_reset(&w->plain);
 	lm_batch_reset(&w->other);
-	parse(w, port, pkts, n);
+	bytes = parse(w, port, pkts, n);
 	route(w, port);
+	return bytes;
 }
 
 void lm_lan_inject(struct lm_worker *w, struct rte_mbuf **pkts, unsigned n)

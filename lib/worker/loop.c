@@ -41,28 +41,20 @@ static unsigned receive(struct lm_worker *w, uint16_t port)
 {
 	const struct lm_dp_port *p = &w->dp->port[port];
 	struct rte_mbuf *pkts[LM_BURST];
-	uint64_t bytes = 0;
-	unsigned n;
+	unsigned n = rte_eth_rx_burst(p->id, (uint16_t)w->index, pkts, LM_BURST);
 
-	n = rte_eth_rx_burst(p->id, (uint16_t)w->index, pkts, LM_BURST);
 	if (n == 0)
 		return 0;
 	lm_stat_add(&w->stats.rx_bursts, 1);
 	lm_stat_add(&w->stats.rx_packets, n);
 	if (n == LM_BURST)
 		lm_stat_add(&w->stats.full_bursts, 1);
-	for (unsigned i = 0; i < n; i++) {
-		bytes += pkts[i]->pkt_len;
-		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
-	}
 	if (p->role == LM_DP_LAN) {
 		lm_count(&w->counters, LM_C_LAN_RX_PACKETS, n);
-		lm_count(&w->counters, LM_C_LAN_RX_BYTES, bytes);
-		lm_lan_to_wan(w, port, pkts, n);
+		lm_count(&w->counters, LM_C_LAN_RX_BYTES, lm_lan_to_wan(w, port, pkts, n));
 	} else {
 		lm_count(&w->counters, LM_C_WAN_RX_PACKETS, n);
-		lm_count(&w->counters, LM_C_WAN_RX_BYTES, bytes);
-		lm_wan_to_lan(w, port, pkts, n, false);
+		lm_count(&w->counters, LM_C_WAN_RX_BYTES, lm_wan_to_lan(w, port, pkts, n, false));
 	}
 	return n;
 }

@@ -129,10 +129,28 @@ static __rte_noinline bool take_frame(struct lm_worker *w, uint16_t port, struct
 	return false;
 }
 
+/* What is_plain_esp compares with, as in memory. */
+struct plain_esp {
+	const uint8_t *mac;
+	uint32_t address; /* the first of our IPv4 addresses on the port; 0 = none */
+	uint16_t udp_port;
+};
+
+static struct plain_esp plain_esp(const struct lm_dp_port *p)
+{
+	const struct lm_addresses *own = lm_rcu_load(&p->addresses);
+	struct plain_esp plain = {.mac = p->mac.b, .udp_port = htobe16(p->udp_port)};
+
+	for (unsigned i = 0; own != NULL && i < own->n && plain.address == 0; i++)
+		if (own->ips[i].family == 4)
+			plain.address = lm_word(own->ips[i].b);
+	return plain;
+}
+
 /* The frame that nearly all are: ESP over IPv4 without options, to our mesh port. What is not,
- * take_frame sorts out. own: the port's addresses, or NULL. */
-static inline bool is_plain_esp(const struct lm_dp_port *p, const struct lm_addresses *own,
-				const struct rte_mbuf *m, const uint8_t *frame)
+ * take_frame sorts out. */
+static inline bool is_plain_esp(const struct plain_esp *plain, const struct rte_mbuf *m,
+				const uint8_t *frame)
 {
 	/* Of the bytes 6 to 9: any fragment but DF, and the protocol. */
 	const uint32_t fragment_proto = htobe32(0xbfff00ff), whole_udp = htobe32(LM_PROTO_UDP);
@@ -140,13 +158,14 @@ static inline bool is_plain_esp(const struct lm_dp_port *p, const struct lm_addr
 	int total = lm_be16(ip + 2), udp_len = lm_be16(udp + 4);
 
 	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + PLAIN_ESP_MIN &&
-	       lm_mac_equal(frame, p->mac.b) && lm_is_plain4(frame + 12) &&
-	       (lm_word(ip + 6) & fragment_proto) == whole_udp && lm_be16(udp + 2) == p->udp_port &&
-	       lm_be16(udp) != 0 && total <= m->data_len - LM_ETH_LEN &&
+	       lm_mac_equal(frame, plain->mac) && lm_is_plain4(frame + 12) &&
+	       (lm_word(ip + 6) & fragment_proto) == whole_udp &&
+	       lm_word(ip + 16) == plain->address && lm_half(udp + 2) == plain->udp_port &&
+	       lm_half(udp) != 0 && total <= m->data_len - LM_ETH_LEN &&
 	       udp_len <= total - (int)sizeof(struct lm_ip4_hdr) &&
 	       udp_len >= (int)(sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN) &&
 	       udp[sizeof(struct lm_udp_hdr)] >= LM_SPI_MIN >> 24 &&
-	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && lm_is_own4(own, ip + 16);
+	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
 }
 
 /* Control messages and STUN; whatever else is not ESP. */
@@ -267,7 +286,7 @@ static inline bool ecn_ok(uint8_t *ip, const uint8_t *outer)
 static __rte_noinline void unwrap(struct lm_worker *w, uint16_t port)
 {
 	struct lm_crypt *c = &w->crypt;
-	unsigned opened = 0;
+	unsigned opened = 0, plain = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < c->n; i++) {
@@ -275,7 +294,6 @@ static __rte_noinline void unwrap(struct lm_worker *w, uint16_t port)
 		struct rte_mbuf *m = c->m[i];
 		const uint8_t *outer = c->outer_ip[i];
 		enum lm_esp_status status = lm_esp_open_end(&rx, &c->op[i]);
-		struct lm_batch *b;
 
 		if (likely(status == LM_ESP_OK || status == LM_ESP_DUMMY))
 			note_alive(w, port, &rx, outer, likely(i < c->straight) ? 0 : c->relay[i]);
@@ -290,17 +308,16 @@ static __rte_noinline void unwrap(struct lm_worker *w, uint16_t port)
 			lm_drop(w, m, LM_C_INNER_ECN);
 			continue;
 		}
-		b = &w->plain;
-		if (unlikely(rx.data[0] != IP4_PLAIN || !routable(rx.data))) {
-			b = &w->other;
+		if (likely(rx.data[0] == IP4_PLAIN && !lm_ip4_special[rx.data[16]])) {
+			w->plain.peer[plain] = rx.sa->peer;
+			lm_batch_put4(&w->plain, plain++, m, rx.data);
+		} else {
 			lm_mbuf_set(m, rx.data, rx.len);
+			w->other.peer[w->other.n] = rx.sa->peer;
+			lm_batch_add(&w->other, m, rx.data);
 		}
-		b->peer[b->n] = rx.sa->peer;
-		if (likely(b == &w->plain))
-			lm_batch_add4(b, m, rx.data);
-		else
-			lm_batch_add(b, m, rx.data);
 	}
+	w->plain.n = plain;
 	lm_count(&w->counters, LM_C_OPENED_PACKETS, opened);
 	lm_count(&w->counters, LM_C_OPENED_BYTES, bytes);
 }
@@ -423,19 +440,21 @@ static void take_relayed(struct lm_worker *w, uint16_t port, bool handed)
 	}
 }
 
-static __rte_noinline void parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
-				 unsigned n, bool handed)
+static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
+				     unsigned n, bool handed)
 {
-	const struct lm_dp_port *p = &w->dp->port[port];
-	const struct lm_addresses *own = lm_rcu_load(&p->addresses);
+	const struct plain_esp plain = plain_esp(&w->dp->port[port]);
 	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
+	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
 		struct lm_datagram d = {0};
 
-		if (likely(is_plain_esp(p, own, m, frame))) {
+		lm_prefetch_frame(pkts, i, n);
+		bytes += m->pkt_len;
+		if (likely(plain.address != 0 && is_plain_esp(&plain, m, frame))) {
 			uint8_t *udp = ip + sizeof(struct lm_ip4_hdr);
 
 			take_esp(w, sas, port, m, ip, udp + sizeof(struct lm_udp_hdr),
@@ -445,21 +464,23 @@ static __rte_noinline void parse(struct lm_worker *w, uint16_t port, struct rte_
 		if (take_frame(w, port, m, &d))
 			take_datagram(w, sas, port, m, &d, handed);
 	}
+	return bytes;
 }
 
-void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
-		   bool handed)
+uint64_t lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
+		       bool handed)
 {
 	struct lm_crypt *c = &w->crypt;
+	uint64_t bytes;
 
 	lm_crypt_reset(c);
 	w->n_relayed = 0;
-	parse(w, port, pkts, n, handed);
+	bytes = parse(w, port, pkts, n, handed);
 	c->straight = c->n;
 	if (unlikely(w->n_relayed > 0))
 		take_relayed(w, port, handed);
 	if (c->n == 0)
-		return;
+		return bytes;
 	lm_batch_reset(&w->plain);
 	lm_batch_reset(&w->other);
 	lm_aead_open(w->aead, c->op, c->n);
@@ -473,4 +494,5 @@ void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, u
 		for (unsigned i = 0; i < w->other.n; i++)
 			route_in_full(w, port, &w->other, i);
 	}
+	return bytes;
 }

@@ -290,6 +290,14 @@ void lm_dp_tables_free(struct lm_dp *dp);
 /* Control: returns once every worker has forgotten what was unpublished before. Sleeps. */
 void lm_dp_quiesce(struct lm_dp *dp);
 
+/* The frame in one of the next mbufs of a burst will soon be read. */
+#define LM_AHEAD 4
+static inline void lm_prefetch_frame(struct rte_mbuf *const *pkts, unsigned i, unsigned n)
+{
+	if (i + LM_AHEAD < n)
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i + LM_AHEAD], void *));
+}
+
 /* m's data becomes len bytes at p. */
 static inline void lm_mbuf_set(struct rte_mbuf *m, const uint8_t *p, unsigned len)
 {
@@ -314,13 +322,14 @@ static inline void lm_drop(struct lm_worker *w, struct rte_mbuf *m, enum lm_ctr 
 
 int lm_worker_main(void *worker);
 
-/* Frames from a LAN port's queue. Takes all mbufs; n <= LM_BURST, as below. */
-void lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
+/* Frames from a LAN port's queue. Takes all mbufs; n <= LM_BURST, as below. Returns the bytes of
+ * all frames. */
+uint64_t lm_lan_to_wan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n);
 /* IP packets from the box itself, after room for an Ethernet header. */
 void lm_lan_inject(struct lm_worker *w, struct rte_mbuf **pkts, unsigned n);
 /* Frames from a WAN port's queue, or handed over by the worker that received them. */
-void lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
-		   bool handed);
+uint64_t lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts, unsigned n,
+		       bool handed);
 /* Relayed datagrams of a burst. Those that are for us, without their header, stay, at the front of
  * d; how many. */
 unsigned lm_relay_burst(struct lm_worker *w, uint16_t port, struct lm_datagram *d, unsigned n);

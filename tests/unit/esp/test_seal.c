@@ -293,8 +293,7 @@ static void room_needed(void **state)
 		const struct lm_outer *o = v6 ? &outer6 : &outer4;
 
 		for (uint32_t len = 20; len < 28; len++) {
-			uint16_t head = o->hdr_len + 16;
-			uint16_t tail = (uint16_t)((-(len + 2) & 3) + 2 + 16);
+			uint16_t head = LM_ESP_HEADROOM, tail = LM_ESP_TAILROOM;
 
 			for (unsigned which = 0; which < 3; which++) {
 				struct lm_esp_tx t = tx_at(room, &p, o, len, LM_PROTO_IP4), was;
