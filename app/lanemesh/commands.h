@@ -10,6 +10,7 @@ extern const struct cli_command cli_check_config;
 extern const struct cli_command cli_drops;
 extern const struct cli_command cli_inspect;
 extern const struct cli_command cli_keygen;
+extern const struct cli_command cli_netcheck;
 extern const struct cli_command cli_peers;
 extern const struct cli_command cli_ping;
 extern const struct cli_command cli_ports;
@@ -20,5 +21,6 @@ extern const struct cli_command cli_sa;
 extern const struct cli_command cli_sign;
 extern const struct cli_command cli_status;
 extern const struct cli_command cli_workers;
+extern const struct cli_command cli_why;
 
 #endif

@@ -21,6 +21,8 @@ const struct cli_command *const cli_commands[] = {
     &cli_workers,
     &cli_drops,
     &cli_ping,
+    &cli_why,
+    &cli_netcheck,
     &cli_reload,
     NULL,
 };

@@ -6,7 +6,7 @@
 static const struct cli_column columns[] = {
     {"SITE", "name", 12, false, NULL},
     {"STATE", "state", 10, false, NULL},
-    {"PATH", "path", 6, false, NULL},
+    {"PATH", "path", 9, false, NULL},
     {"ENDPOINT", "endpoint", 0, false, NULL},
     {"RTT", "rtt_us", 8, true, cli_text_us},
     {"UP", "up_s", 6, true, cli_text_age},
@@ -34,7 +34,10 @@ const struct cli_command cli_peers = {
     .summary = "the other sites: state, path, round-trip time, traffic",
     .description =
 	"One line for each site in the directory. STATE is up, connecting, or unreachable (no "
-	"address known). ENDPOINT is its outer address on the path in use, RTT is measured by "
+	"address known). PATH is how it is reached: directly, at an address of its own (host), one "
+	"that was "
+	"configured (public), its NAT's (reflexive) or where its packets come from (seen); or "
+	"through a relay. ENDPOINT is its outer address on the path in use, RTT is measured by "
 	"authenticated probes, UP is how long there has been a session without a gap, HEARD is "
 	"when "
 	"the last authentic packet came in, RX and TX are bytes of inner packets of the session in "

@@ -112,6 +112,7 @@ void lm_telemetry_start(struct lm_control *c)
 	    {"/lanemesh/workers", "Number of workers; with a row number, that worker"},
 	    {"/lanemesh/drops", "Dropped packets by reason"},
 	    {"/lanemesh/traffic", "Packets and bytes"},
+	    {"/lanemesh/netcheck", "UDP, NAT, STUN servers and relays"},
 	    {"/lanemesh/events", "Handshakes, rekeys, refused records"},
 	};
 

@@ -39,6 +39,7 @@ enum lm_path_kind {
 	LM_PATH_SEEN, /* not announced: authentic packets came from there */
 	LM_PATH_RELAY,
 };
+#define LM_PATH_KINDS (LM_PATH_RELAY + 1)
 const char *lm_path_kind_name(enum lm_path_kind k);
 
 enum lm_path_state {
@@ -239,6 +240,7 @@ enum lm_nat {
 	LM_NAT_ADDRESS_PORT,	     /* address and port-dependent mapping */
 	LM_NAT_ADDRESS_PERHAPS_PORT, /* one of these two: no two servers share an address */
 };
+/* "endpoint-independent": of mapping; or "no NAT", "unknown". */
 const char *lm_nat_name(enum lm_nat nat);
 /* family: 4 or 6. */
 enum lm_nat lm_mesh_nat(const struct lm_mesh *m, uint16_t port, uint8_t family);
@@ -294,6 +296,15 @@ struct lm_path_info {
  * nor a relay to it. Must not change the mesh. */
 void lm_mesh_paths(const struct lm_mesh *m, uint32_t peer,
 		   void (*each)(void *user, const struct lm_path_info *path), void *user);
+/* Where the peer may be, and what was tried there before there was a session. */
+struct lm_candidate_info {
+	struct lm_endpoint ep;
+	enum lm_path_kind kind;
+	bool answered; /* something authentic came from there */
+	lm_time sent;  /* last message 1; monotonic, 0 = never */
+};
+void lm_mesh_candidates(const struct lm_mesh *m, uint32_t peer,
+			void (*each)(void *user, const struct lm_candidate_info *c), void *user);
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
 /* The signed announcement in force; NULL before lm_mesh_local. */
 const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len);

@@ -28,22 +28,30 @@ static struct lm_prefix host_prefix(const struct lm_ip *ip)
 	return lm_prefix_of(ip, lm_ip_bits(ip));
 }
 
-bool lm_control_own_address(const struct lm_control *c, uint16_t port, uint8_t family,
-			    struct lm_ip *out)
+static bool address_of(const struct lm_twin *t, uint8_t family, struct lm_ip *out)
 {
-	const struct lm_twin *order[2] = {port != LM_NO_PORT ? &c->twins[port] : NULL, &c->overlay};
+	for (unsigned i = 0; i < t->n_addrs; i++) {
+		const struct lm_ip *ip = &t->addrs[i].ip;
 
-	for (unsigned k = 0; k < LM_ARRAY_SIZE(order); k++) {
-		for (unsigned i = 0; order[k] != NULL && i < order[k]->n_addrs; i++) {
-			const struct lm_ip *ip = &order[k]->addrs[i].ip;
-
-			if (ip->family == family && !lm_ip_is_special(ip)) {
-				*out = *ip;
-				return true;
-			}
+		if (ip->family == family && !lm_ip_is_special(ip)) {
+			*out = *ip;
+			return true;
 		}
 	}
 	return false;
+}
+
+bool lm_control_wan_address(const struct lm_control *c, uint16_t port, uint8_t family,
+			    struct lm_ip *out)
+{
+	return address_of(&c->twins[port], family, out);
+}
+
+bool lm_control_own_address(const struct lm_control *c, uint16_t port, uint8_t family,
+			    struct lm_ip *out)
+{
+	return (port != LM_NO_PORT && address_of(&c->twins[port], family, out)) ||
+	       address_of(&c->overlay, family, out);
 }
 
 static void set_sysctls(struct lm_control *c, const struct lm_twin *t)

@@ -183,6 +183,9 @@ struct lm_twin *lm_twin_by_ifindex(struct lm_control *c, unsigned ifindex);
 /* An address of ours of this family, to speak from: on the port, else on lm0. */
 bool lm_control_own_address(const struct lm_control *c, uint16_t port, uint8_t family,
 			    struct lm_ip *out);
+/* The first address of this family on the port itself. */
+bool lm_control_wan_address(const struct lm_control *c, uint16_t port, uint8_t family,
+			    struct lm_ip *out);
 /* Tells the mesh about WAN addresses when they changed. */
 void lm_control_local(struct lm_control *c);
 
@@ -287,7 +290,7 @@ void lm_report_metrics(void *user, struct lm_writer *w);
 struct lm_report_gauges {
 	unsigned n;
 	char worker[LM_DP_WORKERS_MAX][12]; /* label values */
-	struct lm_gauge gauge[8 + LM_DP_WORKERS_MAX * LM_REPORT_WORKER_VALUES];
+	struct lm_gauge gauge[8 + LM_PATH_KINDS + LM_DP_WORKERS_MAX * LM_REPORT_WORKER_VALUES];
 };
 struct json_t *lm_report_ports(struct lm_control *c);
 struct json_t *lm_report_workers(struct lm_control *c);

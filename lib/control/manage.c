@@ -4,7 +4,7 @@
  * request a connection: a JSON object {"command": ..., "argument": ...} and a
  * newline; one answer: {"ok": true, "result": ...} or {"ok": false, "error": ...}.
  */
-#include "internal.h"
+#include "report.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -129,11 +129,15 @@ static void run(struct client *k, const char *command, const char *arg)
 	struct lm_error err = {.text = ""};
 	json_t *result;
 
-	if (strcmp(command, "ping") == 0 || strcmp(command, "rekey") == 0) {
+	if (strcmp(command, "ping") == 0 || strcmp(command, "rekey") == 0 ||
+	    strcmp(command, "why") == 0) {
 		if (arg == NULL || !peer_named(c, arg, &peer)) {
 			(void)lm_error_set(&err, ENOENT,
 					   "no site '%s'; `lanemesh peers` lists them",
 					   arg != NULL ? arg : "");
+		} else if (command[0] == 'w') {
+			answer(k, lm_report_why(c, &peer), NULL);
+			return;
 		} else if (command[0] == 'p') {
 			if (lm_ping_start(c, peer.index, PING_TIMEOUT, on_pong, k, &k->ping_to,
 					  &err) == 0)
@@ -144,6 +148,12 @@ static void run(struct client *k, const char *command, const char *arg)
 			return;
 		}
 		answer(k, NULL, err.text);
+		return;
+	}
+	if (strcmp(command, "stun") == 0) {
+		lm_mesh_stun_again(c->mesh, lm_control_now(c));
+		lm_control_rearm(c);
+		answer(k, json_object(), NULL);
 		return;
 	}
 	if (strcmp(command, "reload") == 0) {

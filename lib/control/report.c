@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Answers to questions about the running gateway, as JSON. README.md describes each. */
-#include "internal.h"
+#include "report.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -8,54 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static json_t *hex(const void *data, size_t n)
-{
-	char text[2 * 64 + 1];
-
-	return json_string(lm_hex(data, n, text));
-}
-
-static json_t *spi_text(uint32_t spi)
-{
-	return json_sprintf("0x%08x", spi);
-}
-
-static json_t *ip_text(const struct lm_ip *ip)
-{
-	char text[LM_IP_STRLEN];
-
-	return json_string(lm_ip_format(ip, text));
-}
-
-static json_t *prefix_text(const struct lm_prefix *p)
-{
-	char text[LM_PREFIX_STRLEN];
-
-	return json_string(lm_prefix_format(p, text));
-}
-
-static json_t *endpoint_text(const struct lm_endpoint *ep)
-{
-	char text[LM_ENDPOINT_STRLEN];
-
-	return json_string(lm_endpoint_format(ep, text));
-}
-
-/* Seconds since then, null when it never was. */
-static json_t *ago(lm_time now, lm_time then)
-{
-	if (then == 0)
-		return json_null();
-	/* A worker may have seen something after `now` was taken. */
-	return json_real(then < now ? (double)(now - then) / (double)LM_SEC : 0.0);
-}
-
 static json_t *overlays_of(const struct lm_cert *cert)
 {
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < cert->n_overlays; i++)
-		json_array_append_new(list, ip_text(&cert->overlays[i]));
+		json_array_append_new(list, lm_json_ip(&cert->overlays[i]));
 	return list;
 }
 
@@ -64,13 +22,8 @@ static json_t *prefixes_of(const struct lm_prefix *p, unsigned n)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(list, prefix_text(&p[i]));
+		json_array_append_new(list, lm_json_prefix(&p[i]));
 	return list;
-}
-
-static const char *port_name(const struct lm_control *c, uint16_t port)
-{
-	return port < c->cfg->n_ports ? c->cfg->ports[port].name : c->overlay.name;
 }
 
 static const char *peer_name(const struct lm_control *c, uint32_t peer)
@@ -81,6 +34,20 @@ static const char *peer_name(const struct lm_control *c, uint32_t peer)
 }
 
 /* -------------------------------------------------------------- tables -- */
+
+static void find_active(void *user, const struct lm_path_info *path)
+{
+	if (path->active)
+		*(enum lm_path_kind *)user = path->kind;
+}
+
+static enum lm_path_kind path_kind(struct lm_control *c, const struct lm_peer_info *p)
+{
+	enum lm_path_kind kind = p->path.relay != 0 ? LM_PATH_RELAY : LM_PATH_SEEN;
+
+	lm_mesh_paths(c->mesh, p->index, find_active, &kind);
+	return kind;
+}
 
 static json_t *report_peers(struct lm_control *c)
 {
@@ -97,22 +64,24 @@ static json_t *report_peers(struct lm_control *c)
 			u = (struct lm_dp_usage){0};
 		json_object_set_new(o, "name", json_string(p.cert->name));
 		json_object_set_new(o, "state", json_string(lm_peer_state_name(p.state)));
-		json_object_set_new(o, "node", hex(p.cert->node, LM_KEY_LEN));
+		json_object_set_new(o, "node", lm_json_hex(p.cert->node, LM_KEY_LEN));
 		json_object_set_new(o, "overlay", overlays_of(p.cert));
 		json_object_set_new(
 		    o, "prefixes",
 		    p.ann == NULL ? json_array() : prefixes_of(p.ann->prefixes, p.ann->n_prefixes));
-		json_object_set_new(o, "path", json_string("direct"));
+		json_object_set_new(
+		    o, "path", up ? json_string(lm_path_kind_name(path_kind(c, &p))) : json_null());
 		json_object_set_new(o, "port",
-				    up ? json_string(port_name(c, p.path.port)) : json_null());
+				    up ? json_string(lm_port_name(c, p.path.port)) : json_null());
 		json_object_set_new(o, "endpoint",
-				    up ? endpoint_text(&p.path.remote) : json_null());
+				    up ? lm_json_endpoint(&p.path.remote) : json_null());
 		json_object_set_new(o, "rtt_us",
 				    p.rtt != 0 ? json_real((double)p.rtt / 1000) : json_null());
-		json_object_set_new(o, "up_s", up ? ago(now, p.up_since) : json_null());
-		json_object_set_new(o, "last_heard_s",
-				    ago(now, u.last_rx > p.last_rx ? u.last_rx : p.last_rx));
-		json_object_set_new(o, "handshake_s", ago(now, p.last_handshake));
+		json_object_set_new(o, "up_s", up ? lm_json_ago(now, p.up_since) : json_null());
+		json_object_set_new(
+		    o, "last_heard_s",
+		    lm_json_ago(now, u.last_rx > p.last_rx ? u.last_rx : p.last_rx));
+		json_object_set_new(o, "handshake_s", lm_json_ago(now, p.last_handshake));
 		json_object_set_new(o, "handshake_tries", json_integer(p.handshake_tries));
 		json_object_set_new(o, "rx_packets", json_integer((json_int_t)u.rx_packets));
 		json_object_set_new(o, "rx_bytes", json_integer((json_int_t)u.rx_bytes));
@@ -136,7 +105,7 @@ static void add_route(void *user, const struct lm_prefix *prefix, enum lm_rib_so
 	json_t *o = json_object();
 	char mac[LM_MAC_STRLEN];
 
-	json_object_set_new(o, "prefix", prefix_text(prefix));
+	json_object_set_new(o, "prefix", lm_json_prefix(prefix));
 	json_object_set_new(o, "source", json_string(lm_rib_source_name(source)));
 	json_object_set_new(o, "active", json_boolean(best));
 	switch (r->kind) {
@@ -148,9 +117,9 @@ static void add_route(void *user, const struct lm_prefix *prefix, enum lm_rib_so
 		json_object_set_new(o, "mac", json_string(lm_mac_format(&r->mac, mac)));
 		/* fallthrough */
 	default:
-		json_object_set_new(o, "dev", json_string(port_name(rl->c, r->port)));
+		json_object_set_new(o, "dev", json_string(lm_port_name(rl->c, r->port)));
 		if (r->via.family != 0)
-			json_object_set_new(o, "via", ip_text(&r->via));
+			json_object_set_new(o, "via", lm_json_ip(&r->via));
 		break;
 	}
 	json_array_append_new(rl->list, o);
@@ -178,15 +147,15 @@ static void add_sa(void *user, const struct lm_sa_export *sa)
 
 	json_object_set_new(o, "peer", json_string(peer_name(sl->c, sa->peer)));
 	json_object_set_new(o, "direction", json_string(sa->inbound ? "in" : "out"));
-	json_object_set_new(o, "spi", spi_text(sa->spi));
+	json_object_set_new(o, "spi", lm_json_spi(sa->spi));
 	json_object_set_new(o, "lane", json_integer(sa->spi & LM_SPI_LANE_MASK));
 	json_object_set_new(o, "transform", json_string("aes-256-gcm-16"));
 	if (sa->inbound && (sa->spi & LM_SPI_LANE_MASK) == 0 &&
 	    lm_dp_usage(sl->c->dp, sa->spi, &u) == 0)
 		json_object_set_new(o, "session_packets", json_integer((json_int_t)u.rx_packets));
 	if (sl->keys) {
-		json_object_set_new(o, "key", hex(sa->key.key, sizeof(sa->key.key)));
-		json_object_set_new(o, "salt", hex(sa->key.salt, sizeof(sa->key.salt)));
+		json_object_set_new(o, "key", lm_json_hex(sa->key.key, sizeof(sa->key.key)));
+		json_object_set_new(o, "salt", lm_json_hex(sa->key.salt, sizeof(sa->key.salt)));
 	}
 	json_array_append_new(sl->list, o);
 }
@@ -288,7 +257,7 @@ static json_t *report_coordinators(struct lm_control *c)
 		if (s->link == NULL)
 			continue;
 		o = json_object();
-		json_object_set_new(o, "address", endpoint_text(&s->cfg.address));
+		json_object_set_new(o, "address", lm_json_endpoint(&s->cfg.address));
 		json_object_set_new(o, "state",
 				    json_string(lm_coord_state_name(
 					lm_coord_client_state(lm_coord_link_client(s->link)))));
@@ -309,6 +278,28 @@ static void count_peers(struct lm_control *c, uint32_t *known, uint32_t *up)
 	}
 }
 
+static void count_kinds(struct lm_control *c, uint32_t of_kind[LM_PATH_KINDS])
+{
+	struct lm_peer_info p;
+
+	memset(of_kind, 0, LM_PATH_KINDS * sizeof(of_kind[0]));
+	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, &p); i = p.index + 1)
+		if (p.state == LM_PEER_UP)
+			of_kind[path_kind(c, &p)]++;
+}
+
+static json_t *kinds_json(struct lm_control *c)
+{
+	uint32_t of_kind[LM_PATH_KINDS];
+	json_t *o = json_object();
+
+	count_kinds(c, of_kind);
+	for (unsigned k = 0; k < LM_PATH_KINDS; k++)
+		json_object_set_new(o, lm_path_kind_name((enum lm_path_kind)k),
+				    json_integer(of_kind[k]));
+	return o;
+}
+
 static json_t *report_status(struct lm_control *c)
 {
 	const struct lm_cert *own = lm_mesh_own_cert(c->mesh);
@@ -320,14 +311,15 @@ static json_t *report_status(struct lm_control *c)
 	json_object_set_new(o, "version", json_string(LM_VERSION));
 	json_object_set_new(o, "mesh", json_string(own->mesh));
 	json_object_set_new(o, "name", json_string(own->name));
-	json_object_set_new(o, "node", hex(own->node, LM_KEY_LEN));
+	json_object_set_new(o, "node", lm_json_hex(own->node, LM_KEY_LEN));
 	json_object_set_new(o, "overlay", overlays_of(own));
 	json_object_set_new(o, "prefixes", prefixes_of(c->announced, c->n_announced));
 	json_object_set_new(o, "expires", json_integer(own->not_after));
-	json_object_set_new(o, "uptime_s", ago(lm_control_now(c).mono, c->started));
+	json_object_set_new(o, "uptime_s", lm_json_ago(lm_control_now(c).mono, c->started));
 	json_object_set_new(o, "aead", json_string(lm_dp_aead(c->dp)));
 	json_object_set_new(o, "peers_known", json_integer(known));
 	json_object_set_new(o, "peers_up", json_integer(up));
+	json_object_set_new(o, "peers_by_path", kinds_json(c));
 	json_object_set_new(o, "routes", json_integer(lm_dp_route_count(c->dp)));
 	json_object_set_new(o, "drops", json_integer((json_int_t)total_drops(c)));
 	json_object_set_new(o, "state_saved", json_boolean(!c->state_failing));
@@ -343,6 +335,8 @@ json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err)
 		return report_status(c);
 	if (strcmp(what, "peers") == 0)
 		return report_peers(c);
+	if (strcmp(what, "netcheck") == 0)
+		return lm_report_netcheck(c);
 	if (strcmp(what, "routes") == 0)
 		return report_routes(c);
 	if (strcmp(what, "sa") == 0)
@@ -368,7 +362,7 @@ void lm_report_metrics(void *user, struct lm_writer *w)
 	struct lm_control *c = user;
 	struct lm_counters sum = {0};
 	struct lm_report_gauges *g = malloc(sizeof(*g));
-	uint32_t known, up;
+	uint32_t known, up, of_kind[LM_PATH_KINDS];
 
 	if (g == NULL)
 		return; /* an empty page; the next scrape may be luckier */
@@ -384,6 +378,14 @@ void lm_report_metrics(void *user, struct lm_writer *w)
 					.help = "when our certificate ends, Unix time",
 					.value = (double)lm_mesh_own_cert(c->mesh)->not_after};
 	g->n = 4;
+	count_kinds(c, of_kind);
+	for (unsigned k = 0; k < LM_PATH_KINDS; k++)
+		g->gauge[g->n++] =
+		    (struct lm_gauge){.name = "peers_by_path",
+				      .help = "peers with a live session, by the path in use",
+				      .label_name = "path",
+				      .label_value = lm_path_kind_name((enum lm_path_kind)k),
+				      .value = of_kind[k]};
 	lm_report_worker_gauges(c, g);
 	lm_metrics_prometheus(w, &sum, g->gauge, g->n);
 	free(g);

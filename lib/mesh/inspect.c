@@ -50,6 +50,20 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 	return true;
 }
 
+void lm_mesh_candidates(const struct lm_mesh *m, uint32_t peer,
+			void (*each)(void *user, const struct lm_candidate_info *c), void *user)
+{
+	const struct peer *p = peer < m->max_peers ? m->by_index[peer] : NULL;
+
+	for (unsigned i = 0; p != NULL && i < p->n_candidates; i++) {
+		const struct candidate *c = &p->candidates[i];
+		const struct lm_candidate_info info = {
+		    .ep = c->ep, .kind = c->kind, .answered = c->answered, .sent = c->sent};
+
+		each(user, &info);
+	}
+}
+
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m)
 {
 	return &m->cert;

@@ -363,11 +363,11 @@ const char *lm_nat_name(enum lm_nat nat)
 	static const char *const names[] = {
 	    [LM_NAT_UNKNOWN] = "unknown",
 	    [LM_NAT_NONE] = "no NAT",
-	    [LM_NAT_SOME] = "NAT, mapping unknown",
-	    [LM_NAT_ENDPOINT] = "endpoint-independent mapping",
-	    [LM_NAT_ADDRESS] = "address-dependent mapping",
-	    [LM_NAT_ADDRESS_PORT] = "address and port-dependent mapping",
-	    [LM_NAT_ADDRESS_PERHAPS_PORT] = "address- or address and port-dependent mapping",
+	    [LM_NAT_SOME] = "NAT, kind unknown",
+	    [LM_NAT_ENDPOINT] = "endpoint-independent",
+	    [LM_NAT_ADDRESS] = "address-dependent",
+	    [LM_NAT_ADDRESS_PORT] = "address and port-dependent",
+	    [LM_NAT_ADDRESS_PERHAPS_PORT] = "address- or port-dependent",
 	};
 
 	return (unsigned)nat < LM_ARRAY_SIZE(names) ? names[nat] : "?";

@@ -36,7 +36,7 @@ def main():
     if command == "counter":
         print(counter(instance, rest[0]))
         return
-    argument = rest.pop(0) if command in ("ping", "rekey") else None
+    argument = rest.pop(0) if command in ("ping", "rekey", "why") else None
     r = ask(instance, command, argument)
     print(eval(rest[0], {"r": r}) if rest else json.dumps(r))
 

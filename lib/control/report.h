@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files that answer questions share. */
+#ifndef LM_CONTROL_REPORT_H
+#define LM_CONTROL_REPORT_H
+
+#include "internal.h"
+
+#include <jansson.h>
+
+/* report_value.c */
+json_t *lm_json_hex(const void *data, size_t n);
+json_t *lm_json_spi(uint32_t spi);
+json_t *lm_json_ip(const struct lm_ip *ip);
+json_t *lm_json_prefix(const struct lm_prefix *p);
+json_t *lm_json_endpoint(const struct lm_endpoint *ep);
+/* Seconds since then, null when it never was. */
+json_t *lm_json_ago(lm_time now, lm_time then);
+const char *lm_port_name(const struct lm_control *c, uint16_t port);
+
+/* report_path.c */
+json_t *lm_report_netcheck(struct lm_control *c);
+
+/* report_why.c */
+json_t *lm_report_why(struct lm_control *c, const struct lm_peer_info *p);
+
+#endif
