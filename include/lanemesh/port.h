@@ -113,6 +113,8 @@ const char *lm_port_rss(const struct lm_port *p);
 const char *lm_port_offloads(const struct lm_port *p);
 /* Does every ESP packet arrive in the queue of the worker that owns its lane? */
 bool lm_port_steers(const struct lm_port *p);
+/* Does it compute the UDP checksum of a frame whose mbuf asks for it? On WAN ports only. */
+bool lm_port_udp_checksum(const struct lm_port *p);
 
 struct lm_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;

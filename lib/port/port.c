@@ -195,6 +195,8 @@ static void describe_use(struct lm_port *p)
 			add_word(p->rss_text, sizeof(p->rss_text), rss[i].word);
 	if ((p->tx_offloads & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0)
 		add_word(p->offloads_text, sizeof(p->offloads_text), "fast-free");
+	if (lm_port_udp_checksum(p))
+		add_word(p->offloads_text, sizeof(p->offloads_text), "udp-checksum");
 }
 
 static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct lm_error *err)
@@ -219,6 +221,8 @@ static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct
 	}
 	/* Every sent mbuf is of the one pool and has reference count 1. */
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+	if (cfg->udp_port != 0)
+		conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	p->tx_offloads = conf.txmode.offloads;
 	describe_use(p);
 	rc = rte_eth_dev_configure(p->id, p->queues, p->queues, &conf);
@@ -326,6 +330,11 @@ const char *lm_port_offloads(const struct lm_port *p)
 bool lm_port_steers(const struct lm_port *p)
 {
 	return p->steers;
+}
+
+bool lm_port_udp_checksum(const struct lm_port *p)
+{
+	return (p->tx_offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
 }
 
 bool lm_port_link_up(const struct lm_port *p)

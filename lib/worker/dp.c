@@ -132,6 +132,7 @@ static int open_port(struct lm_dp *dp, const struct lm_dp_port_config *c, struct
 		return e;
 	p->id = lm_port_id(p->port);
 	p->queues = (uint16_t)lm_port_queues(p->port);
+	p->udp_csum = lm_port_udp_checksum(p->port);
 	p->mtu = lm_port_mtu(p->port);
 	p->mac = lm_port_mac(p->port);
 	return 0;

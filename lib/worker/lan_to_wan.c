@@ -8,6 +8,8 @@
 #include "batch.h"
 #include "worker_internal.h"
 
+#include <rte_ip.h>
+
 #define IGMP	     2
 #define HOPBYHOP     0
 #define TCP_FLAGS    33u /* after an IPv4 header without options */
@@ -310,6 +312,25 @@ static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
 	}
 }
 
+/* The UDP checksum over IPv6 reads every byte again: the device's, where it can. It wants the sum
+ * of the pseudo-header in the field. */
+static void checksum6(struct lm_worker *w, struct rte_mbuf *m, const struct lm_outer *outer)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+	struct lm_udp_hdr *udp;
+
+	if (!w->dp->port[outer->port].udp_csum) {
+		lm_esp_seal_end6(frame, outer);
+		return;
+	}
+	m->l2_len = sizeof(struct lm_eth_hdr);
+	m->l3_len = sizeof(struct lm_ip6_hdr);
+	m->ol_flags |= RTE_MBUF_F_TX_IPV6 | RTE_MBUF_F_TX_UDP_CKSUM;
+	udp = (struct lm_udp_hdr *)(frame + m->l2_len + m->l3_len);
+	udp->csum =
+	    rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)(frame + m->l2_len), m->ol_flags);
+}
+
 static void send_sealed(struct lm_worker *w)
 {
 	struct lm_crypt *c = &w->crypt;
@@ -317,7 +338,7 @@ static void send_sealed(struct lm_worker *w)
 	lm_aead_seal(w->aead, c->op, c->n);
 	for (unsigned i = 0; c->ip6 && i < c->n; i++)
 		if (c->outer[i]->ip6)
-			lm_esp_seal_end6(rte_pktmbuf_mtod(c->m[i], uint8_t *), c->outer[i]);
+			checksum6(w, c->m[i], c->outer[i]);
 	if (likely(w->dp->only_wan != LM_DP_PORT_NONE))
 		lm_tx_all(w, w->dp->only_wan, c->m, c->n, c->frame_bytes);
 	else

@@ -168,6 +168,7 @@ struct lm_dp_port {
 	uint16_t mtu;	      /* of IP packets */
 	uint16_t udp_port;    /* host order */
 	enum lm_dp_role role;
+	bool udp_csum; /* the device computes UDP checksums of what it sends */
 	struct lm_mac mac;
 	uint8_t n_accept_tcp, n_accept_udp;
 	uint16_t accept_tcp[LM_CONFIG_ACCEPT_MAX], accept_udp[LM_CONFIG_ACCEPT_MAX];

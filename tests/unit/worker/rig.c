@@ -292,6 +292,21 @@ bool rig_feed(struct rig *r, unsigned port, unsigned queue, const void *frame, s
 	return true;
 }
 
+/* What a device does whose driver offers the UDP checksum: the field holds the pseudo-header's sum.
+ */
+static void device_checksum(struct rig *r, struct rte_mbuf *m)
+{
+	uint8_t *l4 = rte_pktmbuf_mtod_offset(m, uint8_t *, m->l2_len + m->l3_len);
+	struct lm_udp_hdr *udp = (struct lm_udp_hdr *)l4;
+
+	if ((m->ol_flags & RTE_MBUF_F_TX_UDP_CKSUM) == 0)
+		return;
+	assert_true((m->ol_flags & RTE_MBUF_F_TX_IPV6) != 0);
+	udp->csum =
+	    lm_csum_finish(lm_csum_add(0, l4, m->data_len - (size_t)(m->l2_len + m->l3_len)));
+	r->device_checksums++;
+}
+
 size_t rig_read(struct rig *r, unsigned port, uint8_t *buf)
 {
 	for (unsigned q = 0; q < r->queues; q++) {
@@ -300,6 +315,7 @@ size_t rig_read(struct rig *r, unsigned port, uint8_t *buf)
 
 		if (rte_ring_dequeue(r->ports->tx[port][q], (void **)&m) != 0)
 			continue;
+		device_checksum(r, m);
 		len = m->data_len;
 		assert_int_equal(len, m->pkt_len);
 		assert_true(len <= RIG_FRAME_MAX);

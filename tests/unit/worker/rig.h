@@ -61,6 +61,7 @@ struct rig {
 	struct rig_punt *punts; /* the first RIG_PUNTS since rig_forget */
 	unsigned n_punts;	/* all of them */
 	struct rig_ports *ports;
+	unsigned device_checksums; /* frames whose UDP checksum was left to the device */
 };
 
 /* Starts it with addresses, routes, peers, sessions on every lane, and paths. */

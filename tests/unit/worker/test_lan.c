@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What comes from a LAN: to peers, to the kernel, to another LAN, or nowhere. */
+#include "../../../lib/worker/worker_internal.h"
 #include "steps.h"
 
 #include <errno.h>
@@ -296,6 +297,48 @@ static void mss(void **state)
 	assert_int_equal(inner[42] << 8 | inner[43], RIG_MTU - 40);
 }
 
+/* A path over IPv6: the UDP checksum is right, whether we compute it or the device. */
+static void outer_ip6(void **state)
+{
+	const struct lm_mac ours = rig_mac(RIG_WAN), router = rig_host_mac(RIG_WAN);
+	const struct lm_endpoint v6[] = {{rig_addr("2001:db8::1"), 4500},
+					 {rig_addr("2001:db8::2"), 4500}};
+	const struct lm_endpoint v4[] = {{rig_addr("192.0.2.1"), 4500},
+					 {rig_addr("198.51.100.2"), 4500}};
+	struct rig_ip d = {"10.1.0.10", "10.2.0.5", .proto = 17, .ttl = 64};
+	struct rig *r = rig_of(state);
+	struct lm_outer outer;
+
+	assert_int_equal(lm_outer_build(&outer, &ours, &router, &v6[0], &v6[1], true), 0);
+	outer.port = RIG_WAN;
+	assert_int_equal(lm_dp_path_set(r->dp, 0, &outer, RIG_MTU), 0);
+	for (unsigned device = 0; device < 2; device++) {
+		r->dp->port[RIG_WAN].udp_csum = device == 1;
+		for (d.payload = 0; d.payload < 40; d.payload++) {
+			unsigned done = r->device_checksums;
+			uint8_t frame[RIG_FRAME_MAX];
+			const struct lm_ip6_hdr *ip = (const struct lm_ip6_hdr *)(frame + 14);
+			uint16_t pseudo[2] = {0, htobe16(17)};
+			size_t len;
+			uint32_t sum;
+
+			rig_from_lan(r, &d);
+			len = rig_read(r, RIG_WAN, frame);
+			assert_int_equal(len, 14 + sizeof(*ip) + be16toh(ip->payload_len));
+			assert_int_equal(r->device_checksums, done + device);
+			pseudo[0] = ip->payload_len;
+			sum = lm_csum_add(0, pseudo, sizeof(pseudo));
+			sum = lm_csum_add(sum, ip->src, 32);
+			assert_int_equal(lm_csum_finish(lm_csum_add(sum, ip + 1, len - 54)), 0);
+			assert_true(frame[14 + 40 + 6] != 0 || frame[14 + 40 + 7] != 0);
+		}
+	}
+	r->dp->port[RIG_WAN].udp_csum = false;
+	assert_int_equal(lm_outer_build(&outer, &ours, &router, &v4[0], &v4[1], true), 0);
+	outer.port = RIG_WAN;
+	assert_int_equal(lm_dp_path_set(r->dp, 0, &outer, RIG_MTU), 0);
+}
+
 static int start(void **state)
 {
 	static struct rig r;
@@ -319,6 +362,7 @@ int main(void)
 	    cmocka_unit_test(lan_malformed), cmocka_unit_test(lan_to_kernel),
 	    cmocka_unit_test(lan_to_lan),    cmocka_unit_test(no_session),
 	    cmocka_unit_test(inject),	     cmocka_unit_test(mss),
+	    cmocka_unit_test(outer_ip6),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
