@@ -153,7 +153,8 @@ enum lm_ctr_kind {
 	X(SESSIONS_UP, "sessions_up", EVENTS, EVENT, "peers that came up")                         \
 	X(SESSIONS_DOWN, "sessions_down", EVENTS, EVENT, "peers that went down")                   \
 	X(REKEYS, "rekeys", EVENTS, EVENT, "sessions replaced by a newer one")                     \
-	X(MOVES, "moves", EVENTS, EVENT, "peers that moved to another address")                    \
+	X(MOVES, "moves", EVENTS, EVENT, "peers whose traffic took another path")                  \
+	X(FAILOVERS, "failovers", EVENTS, EVENT, "of these, away from a path that died")           \
 	X(SIGNALS_SENT, "signals_sent", EVENTS, EVENT, "coordinators asked to wake a peer up")     \
 	X(SIGNALS_TAKEN, "signals_taken", EVENTS, EVENT,                                           \
 	  "peers that want to reach us, we try too")                                               \

@@ -201,6 +201,7 @@ void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
 	    {LM_C_SESSIONS_DOWN, m->sessions_down},
 	    {LM_C_REKEYS, m->rekeys},
 	    {LM_C_MOVES, m->moves},
+	    {LM_C_FAILOVERS, m->failovers},
 	    {LM_C_SIGNALS_SENT, m->signals_sent},
 	    {LM_C_SIGNALS_TAKEN, m->signals_taken},
 	    {LM_C_SIGNALS_IGNORED, m->signals_ignored},

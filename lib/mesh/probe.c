@@ -18,7 +18,7 @@
 #define BURST_GAP    (20 * LM_MSEC)
 #define IDLE_GAP     (250 * LM_MSEC)
 #define STANDBY_TRY  5
-/* As long as packets come in and only answers are missing, the peer may just be slow. */
+/* As long as users' packets come in and only answers are missing, the peer may just be slow. */
 #define PATIENCE    (3 * LM_SEC)
 #define LOSS_WINDOW 128
 #define LOSS_WAIT   LM_SEC
@@ -131,6 +131,7 @@ void lm_m_path_ask(struct lm_mesh *m, struct peer *p, struct path *r)
 static void check_alive(struct lm_mesh *m, struct peer *p, struct path *r)
 {
 	bool active = r == p->active, hurry = active && lm_m_busy(m, p);
+	bool heard = r->last_rx > r->asked;
 	lm_time gap = hurry ? BURST_GAP : IDLE_GAP;
 	uint8_t limit = active ? BURST : STANDBY_TRY;
 
@@ -144,12 +145,12 @@ static void check_alive(struct lm_mesh *m, struct peer *p, struct path *r)
 		lm_m_path_ask(m, p, r);
 		return;
 	}
-	/* The peer speaks from elsewhere, and this way is silent. */
-	if (active && r->last_rx <= r->asked && lm_m_follow(m, p))
+	/* The peer speaks from elsewhere; what still comes here is no more than probes. */
+	if (active && (!heard || p->rx_path == p->moved_to) && lm_m_follow(m, p))
 		return;
 	if (r->tries < limit)
 		ask(m, p, r, r->tries + 1 == limit ? rto(r, hurry) : gap);
-	else if (active && r->last_rx > r->asked && lm_m_since(m, r->asked) < PATIENCE)
+	else if (heard && r == p->rx_path && lm_m_since(m, r->asked) < PATIENCE)
 		ask(m, p, r, IDLE_GAP);
 	else
 		lm_m_path_died(m, p, r);

@@ -3,7 +3,8 @@
 
 The receiver ends when the sender says that it is done, and prints one JSON object:
 sent, received (different ones), lost, duplicates, reordered (arrived after a later
-one of their flow), gap_ms (the longest time without any), first_ms (after the start).
+one of their flow), gap_ms (the longest time without any), gaps_ms (those of 50 ms and
+more, in order), first_ms (after the start).
 """
 import json
 import socket
@@ -67,6 +68,7 @@ def recv(address):
     begin = time.monotonic()
     first = last = None
     gap = 0.0
+    gaps = []
     while True:
         number, flow, sent = HEAD.unpack_from(s.recv(2048))
         if sent:
@@ -76,6 +78,8 @@ def recv(address):
             first = now
         else:
             gap = max(gap, now - last)
+            if now - last >= 0.05:
+                gaps.append(round((now - last) * 1000))
         last = now
         if (flow, number) in seen:
             duplicates += 1
@@ -87,7 +91,7 @@ def recv(address):
             newest[flow] = number
     print(json.dumps({"sent": sent, "received": len(seen), "lost": sent - len(seen),
                       "duplicates": duplicates, "reordered": reordered,
-                      "gap_ms": round(gap * 1000),
+                      "gap_ms": round(gap * 1000), "gaps_ms": gaps,
                       "first_ms": round(((first or begin) - begin) * 1000)}))
 
 
