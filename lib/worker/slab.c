@@ -5,15 +5,17 @@
 #include <strings.h>
 #include <sys/mman.h>
 
-#define LINE	    64u
-#define SMALL_CHUNK (64u << 10) /* a class's first: most gateways have few peers */
-#define HUGE_PAGE   (2u << 20)
+#define LINE  64u
+#define CHUNK (2u << 20) /* a huge page */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 /* At the start of its memory. */
 struct lm_slab_chunk {
 	struct lm_slab_chunk *next;
-	size_t len;
 };
+#define HEAD LINE
 
 static size_t rounded(size_t size)
 {
@@ -32,51 +34,52 @@ static struct lm_slab_class *class_of(struct lm_slab *s, size_t size)
 	return &s->class[s->n++];
 }
 
-/* Memory of its own, aligned to its size when that is a huge page's. */
-static void *map(size_t len)
+/* A chunk, aligned to its size. Its pages come when they are first used. */
+static void *map(void)
 {
-	size_t more = len == HUGE_PAGE ? HUGE_PAGE : 0, skip;
-	uint8_t *p =
-	    mmap(NULL, len + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *p = mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t skip;
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (more > 0) {
-		skip = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
-		if (skip > 0)
-			(void)munmap(p, skip);
-		if (skip < more)
-			(void)munmap(p + skip + len, more - skip);
-		p += skip;
-		/* Advice: without transparent huge pages it works as well, but slower. */
-		(void)madvise(p, len, MADV_HUGEPAGE);
-	}
-	(void)madvise(p, len, MADV_DONTDUMP);
+	skip = (CHUNK - (uintptr_t)p % CHUNK) % CHUNK;
+	if (skip > 0)
+		(void)munmap(p, skip);
+	if (skip < CHUNK)
+		(void)munmap(p + skip + CHUNK, CHUNK - skip);
+	p += skip;
+	(void)madvise(p, CHUNK, MADV_DONTDUMP);
 	return p;
 }
 
-static int grow(struct lm_slab_class *c)
+/* Nothing is left of it: from now on one page. Advice: older kernels, or those without transparent
+ * huge pages, refuse, and it works as well, but slower. */
+static void make_huge(struct lm_slab_chunk *chunk)
 {
-	size_t len = c->chunks == NULL ? SMALL_CHUNK : HUGE_PAGE, at = rounded(sizeof(*c->chunks));
-	struct lm_slab_chunk *chunk;
+	(void)madvise(chunk, CHUNK, MADV_HUGEPAGE);
+	(void)madvise(chunk, CHUNK, MADV_COLLAPSE);
+}
 
-	if (c->size > len - at)
-		len = HUGE_PAGE;
-	if (c->size > len - at)
-		return -1;
-	chunk = map(len);
-	if (chunk == NULL)
-		return -1;
-	*chunk = (struct lm_slab_chunk){.next = c->chunks, .len = len};
-	c->chunks = chunk;
-	/* Lowest address first. */
-	for (size_t n = (len - at) / c->size; n-- > 0;) {
-		void *p = (uint8_t *)chunk + at + n * c->size;
+/* A place that was never used. */
+static void *fresh(struct lm_slab_class *c)
+{
+	struct lm_slab_chunk *chunk = c->chunks;
 
-		memcpy(p, &c->free, sizeof(c->free));
-		c->free = p;
+	if (c->size > CHUNK - HEAD)
+		return NULL;
+	if (chunk == NULL || c->used + c->size > CHUNK) {
+		chunk = map();
+		if (chunk == NULL)
+			return NULL;
+		if (c->chunks != NULL)
+			make_huge(c->chunks);
+		chunk->next = c->chunks;
+		c->chunks = chunk;
+		c->used = HEAD;
 	}
-	return 0;
+	c->used += c->size;
+	return (uint8_t *)chunk + c->used - c->size;
 }
 
 void *lm_slab_take(struct lm_slab *s, size_t size)
@@ -84,8 +87,10 @@ void *lm_slab_take(struct lm_slab *s, size_t size)
 	struct lm_slab_class *c = class_of(s, size);
 	void *p;
 
-	if (c == NULL || (c->free == NULL && grow(c) != 0))
+	if (c == NULL)
 		return NULL;
+	if (c->free == NULL)
+		return fresh(c);
 	p = c->free;
 	memcpy(&c->free, p, sizeof(c->free));
 	memset(p, 0, sizeof(c->free)); /* the rest is zero */
@@ -106,13 +111,16 @@ void lm_slab_give(struct lm_slab *s, void *p, size_t size)
 
 void lm_slab_free(struct lm_slab *s)
 {
-	for (unsigned i = 0; i < s->n; i++)
-		while (s->class[i].chunks != NULL) {
-			struct lm_slab_chunk *chunk = s->class[i].chunks;
+	for (unsigned i = 0; i < s->n; i++) {
+		struct lm_slab_class *c = &s->class[i];
 
-			s->class[i].chunks = chunk->next;
-			explicit_bzero(chunk, chunk->len);
-			(void)munmap(chunk, chunk->len);
+		for (size_t used = c->used; c->chunks != NULL; used = CHUNK) {
+			struct lm_slab_chunk *chunk = c->chunks;
+
+			c->chunks = chunk->next;
+			explicit_bzero(chunk, used); /* objects that are still out may hold keys */
+			(void)munmap(chunk, CHUNK);
 		}
+	}
 	*s = (struct lm_slab){0};
 }

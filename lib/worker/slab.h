@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Memory for what thousands of peers have one of each: objects of one size side by side, in huge
- * pages when there are many. So a packet of any peer finds its SA and key without a page walk, and
+ * pages where they fill some. So a packet of any peer finds its SA and key without a page walk, and
  * an object costs its size and no more. Left out of core files, for keys are in it.
  */
 #ifndef LM_WORKER_SLAB_H
@@ -16,7 +16,8 @@ struct lm_slab_chunk;
 struct lm_slab_class {
 	size_t size;
 	void *free;
-	struct lm_slab_chunk *chunks;
+	struct lm_slab_chunk *chunks; /* newest first; only its end was never used */
+	size_t used;		      /* bytes of the newest */
 };
 
 /* Zeroed: empty. One thread (control) uses it. Sizes are few: number of lanes, and kinds. */
