@@ -225,6 +225,7 @@ static int build(struct lm_dp *dp, const struct lm_dp_config *cfg, struct lm_err
 	if (lm_aead_warning(dp->aead) != NULL)
 		lm_log(cfg->log, LM_LOG_WARN, "%s", lm_aead_warning(dp->aead));
 	dp->key_size = lm_aead_key_size(dp->aead);
+	dp->key_stride = (dp->key_size + 63) / 64 * 64;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  *         -> peer: MSS, MTU, seal, send | neighbour: send | kernel: punt | drop
  */
 #include "batch.h"
+#include "prefetch.h"
 #include "worker_internal.h"
 
 #include <rte_ip.h>
@@ -354,6 +355,8 @@ static void route(struct lm_worker *w, uint16_t port)
 	lm_crypt_reset(&w->crypt);
 	if (w->plain.n > 0) {
 		lm_batch_lookup4(&w->plain, w->dp->fwd);
+		if (__atomic_load_n(&w->dp->n_out, __ATOMIC_RELAXED) > LM_PREFETCH_PEERS)
+			lm_prefetch_out(w, lm_fwd_adjs(w->dp->fwd), &w->plain);
 		route_plain(w, port);
 	}
 	if (unlikely(w->other.n > 0)) {

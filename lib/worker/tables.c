@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define KEY_ALIGN 64
-
 void lm_dp_quiesce(struct lm_dp *dp)
 {
 	uint64_t token = rte_rcu_qsbr_start(dp->qsbr);
@@ -107,17 +105,11 @@ int lm_dp_addresses_set(struct lm_dp *dp, uint16_t port, const struct lm_ip *ips
 
 /* ---------------------------------------------------------------- keys -- */
 
-/* Bytes between the keys of two lanes. */
-static size_t key_stride(const struct lm_dp *dp)
-{
-	return (dp->key_size + KEY_ALIGN - 1) / KEY_ALIGN * KEY_ALIGN;
-}
-
 static struct lm_session_in *session_new(struct lm_dp *dp, uint32_t peer, uint32_t spi_base,
 					 unsigned lanes, const struct lm_esp_key *keys)
 {
 	size_t sas = sizeof(struct lm_session_in) + lanes * sizeof(struct lm_sa_in);
-	size_t stride = key_stride(dp), size = sas + lanes * stride;
+	size_t stride = dp->key_stride, size = sas + lanes * stride;
 	struct lm_session_in *s = lm_slab_take(&dp->slab, size);
 
 	if (s == NULL)
@@ -137,7 +129,7 @@ static struct lm_sas_out *sas_out_new(struct lm_dp *dp, uint32_t spi_base, unsig
 				      const struct lm_esp_key *keys)
 {
 	size_t sas = sizeof(struct lm_sas_out) + lanes * sizeof(struct lm_sa_out);
-	size_t stride = key_stride(dp), size = sas + lanes * stride;
+	size_t stride = dp->key_stride, size = sas + lanes * stride;
 	struct lm_sas_out *out = lm_slab_take(&dp->slab, size);
 
 	if (out == NULL)
@@ -158,6 +150,7 @@ static void swap_out(struct lm_dp *dp, uint32_t peer, struct lm_sas_out *new)
 {
 	struct lm_sas_out *old = dp->peer[peer].out;
 
+	__atomic_store_n(&dp->n_out, dp->n_out + (new != NULL) - (old != NULL), __ATOMIC_RELAXED);
 	lm_rcu_store(&dp->peer[peer].out, new);
 	if (old != NULL) {
 		lm_dp_quiesce(dp);

@@ -12,6 +12,7 @@
  * to anyone but the server. FAULTS rows 30 and 31 are here and in wan_filter.c.
  */
 #include "batch.h"
+#include "prefetch.h"
 #include "worker_internal.h"
 
 #define PROTO_FRAGMENT 44   /* IPv6 */
@@ -471,10 +472,14 @@ uint64_t lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkt
 		       bool handed)
 {
 	struct lm_crypt *c = &w->crypt;
+	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
+	bool many = __atomic_load_n(&sas->used, __ATOMIC_RELAXED) > LM_PREFETCH_PEERS;
 	uint64_t bytes;
 
 	lm_crypt_reset(c);
 	w->n_relayed = 0;
+	if (many)
+		lm_prefetch_in(w, sas, pkts, n);
 	bytes = parse(w, port, pkts, n, handed);
 	c->straight = c->n;
 	if (unlikely(w->n_relayed > 0))
@@ -483,6 +488,8 @@ uint64_t lm_wan_to_lan(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkt
 		return bytes;
 	lm_batch_reset(&w->plain);
 	lm_batch_reset(&w->other);
+	if (many)
+		lm_prefetch_sources(w);
 	lm_aead_open(w->aead, c->op, c->n);
 	unwrap(w, port);
 	if (likely(w->plain.n > 0)) {

@@ -262,6 +262,7 @@ struct lm_dp {
 	bool idle_poll, eal_started;
 	uint16_t only_wan; /* the one WAN port; LM_DP_PORT_NONE: there are several */
 	uint32_t max_peers;
+	uint32_t n_out; /* peers with outbound SAs; control writes, workers read */
 	struct lm_eal eal;
 	void *pool;
 	struct rte_rcu_qsbr *qsbr;
@@ -276,6 +277,7 @@ struct lm_dp {
 	struct lm_slab slab;	   /* control: what the tables point to */
 	struct lm_aead *aead;	   /* control: expands keys */
 	size_t key_size;
+	size_t key_stride; /* const: bytes from the key of a lane to the next one's */
 	struct lm_worker *worker[LM_DP_WORKERS_MAX];
 	struct lm_dp_port port[LM_DP_PORTS_MAX];
 	bool stop; /* control writes, workers read */
