@@ -8,6 +8,8 @@ import time
 from .case import Case, Failed, Skipped
 
 PROGRAMS = ["app/lanemeshd", "bench/bench-crowd"]
+# Ends with us, however we end.
+BOUND = ["setpriv", "--pdeathsig", "KILL"]
 GATEWAY, CROWD = "10.255.0.1", "10.255.0.2"
 
 
@@ -72,7 +74,7 @@ memory = {{ hugepages = "no"; }};
 """)
         self.log = open(os.path.join(place.folder, "gw.log"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", place.gateway, f"{folder}/app/lanemeshd", "-i",
+            [*BOUND, "ip", "netns", "exec", place.gateway, f"{folder}/app/lanemeshd", "-i",
              f"crowd{os.getpid()}", "-c", config],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
@@ -124,7 +126,7 @@ class Memory(Case):
         crowd = None
         try:
             crowd = subprocess.Popen(
-                ["ip", "netns", "exec", place.crowd, f"{folder}/bench/bench-crowd", place.folder,
+                [*BOUND, "ip", "netns", "exec", place.crowd, f"{folder}/bench/bench-crowd", place.folder,
                  str(self.peers), CROWD],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             said = crowd.stdout.readline().split()
