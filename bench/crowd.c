@@ -134,6 +134,16 @@ static void op_peer_gone(void *user, uint32_t peer)
 	(void)user, (void)peer;
 }
 
+static void op_reachable(void *user, uint32_t peer, bool yes)
+{
+	(void)user, (void)peer, (void)yes;
+}
+
+static void op_signal(void *user, const uint8_t node[32])
+{
+	(void)user, (void)node; /* there is no coordinator */
+}
+
 static void op_bytes(void *user, uint64_t sequence, const uint8_t *data, size_t len)
 {
 	(void)user, (void)sequence, (void)data, (void)len;
@@ -156,10 +166,12 @@ static const struct lm_mesh_ops ops = {
     .sa_in_del = op_sa_in_del,
     .sa_out_set = op_sa_out_set,
     .path_set = op_path_set,
+    .reachable = op_reachable,
     .peer_set = op_peer_set,
     .peer_gone = op_peer_gone,
     .announce = op_bytes,
     .revocation = op_list,
+    .signal = op_signal,
     .random = op_random,
 };
 
