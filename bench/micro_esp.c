@@ -3,7 +3,7 @@
 #include "micro.h"
 
 #include "raw.h"
-#include <lanemesh/replay.h>
+#include <lanemesh/esp_replay.h>
 
 #include <stdio.h>
 #include <stdlib.h>

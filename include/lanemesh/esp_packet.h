@@ -7,7 +7,7 @@
 #define LANEMESH_ESP_PACKET_H
 
 #include <lanemesh/esp.h>
-#include <lanemesh/replay.h>
+#include <lanemesh/esp_replay.h>
 
 #include <arpa/inet.h>
 #include <endian.h>

@@ -185,7 +185,7 @@ struct peer {
 	/* where it is */
 	struct candidate *candidates;
 	uint8_t n_candidates; /* up to LM_M_CANDIDATES */
-	bool has_path; /* path was proven at some time */
+	bool has_path;	      /* path was proven at some time */
 	struct lm_path path;
 	struct path *paths, *active; /* path.h; active: where traffic goes, NULL without session */
 	uint8_t n_paths;

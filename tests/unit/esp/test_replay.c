@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <lanemesh/replay.h>
+#include <lanemesh/esp_replay.h>
 
 #include "vectors.h"
 

@@ -6,8 +6,8 @@
  * ring holds the whole words of the window and needs no word more.
  * One worker owns a window: check and commit need no locks.
  */
-#ifndef LANEMESH_REPLAY_H
-#define LANEMESH_REPLAY_H
+#ifndef LANEMESH_ESP_REPLAY_H
+#define LANEMESH_ESP_REPLAY_H
 
 #include <lanemesh/esp.h>
 
