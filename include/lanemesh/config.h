@@ -99,6 +99,7 @@ struct lm_config {
 	uint8_t n_ports; /* at least one LAN and one WAN */
 	struct lm_config_port ports[LM_CONFIG_PORTS_MAX];
 	uint32_t max_peers;
+	uint32_t full_mesh_up_to; /* other nodes with each of which a session is kept */
 	uint32_t max_routes;	  /* of each IP version */
 	uint32_t handshake_limit; /* handshakes a second before cookies are asked for */
 	struct {

@@ -110,7 +110,8 @@ struct lm_mesh_timers {
 };
 struct lm_mesh_timers lm_mesh_timers_default(void);
 
-#define LM_MESH_WAN_MAX 16
+#define LM_MESH_WAN_MAX	    16
+#define LM_MESH_EAGER_PEERS 256
 
 struct lm_mesh_config {
 	const struct lm_identity *identity; /* borrowed */
@@ -120,6 +121,9 @@ struct lm_mesh_config {
 	uint8_t psk[32]; /* zeros when unset */
 	uint8_t lanes;	 /* lanes that we send on = number of workers */
 	uint32_t max_peers;
+	/* While no more peers than this are known, a session is kept with each; in a larger mesh
+	 * with those only that traffic goes to or comes from; 0 = LM_MESH_EAGER_PEERS. */
+	uint32_t eager_peers;
 	uint32_t max_half_open;	    /* sessions not yet confirmed, over all peers; 0 = 4,096 */
 	uint32_t handshake_limit;   /* handshakes a second before cookies are asked for */
 	uint64_t announce_sequence; /* the last one stored; ours will be greater */
@@ -201,6 +205,9 @@ int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_me
  * lm_mesh_reconfigure. n = 0: none. 0 or -EINVAL with err, then nothing has changed. */
 int lm_mesh_prefixes(struct lm_mesh *m, struct lm_now now, const struct lm_prefix *prefixes,
 		     uint8_t n, struct lm_error *err) LM_MUST_CHECK;
+/* Traffic for the peer finds no session (lm_mesh_ops.sa_out_set): to be said when it does, and again
+ * as long as it goes on, about each second. */
+void lm_mesh_wanted(struct lm_mesh *m, struct lm_now now, uint32_t peer);
 /* Starts a handshake with the peer at the next tick (e.g. an operator asks). -ENOENT for an unknown
  * number. */
 int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer);
@@ -263,6 +270,7 @@ enum lm_peer_state {
 	LM_PEER_UNREACHABLE, /* no endpoint known */
 	LM_PEER_CONNECTING,
 	LM_PEER_UP,
+	LM_PEER_IDLE, /* no session, as no traffic wants one (eager_peers) */
 };
 const char *lm_peer_state_name(enum lm_peer_state s);
 

@@ -165,6 +165,7 @@ enum lm_punt_kind {
 	LM_PUNT_ERROR,	   /* IP packet about which `error` is to be sent back; or, when `peer` is
 			    * UINT32_MAX, it is IPv4 without DF and the error is LM_ICMP_TOO_BIG,
 			    * which is to be cut into fragments of `mtu` and injected again */
+	LM_PUNT_WANTED,	   /* no data: a packet for `peer` found no session; each second at most */
 	LM_PUNT_MOVED,	   /* no data: a lane's newest authentic packet came from another address,
 			    * WAN port or relay id than its newest before. Also for a lane's first
 			    * packet,     so every lane of every session makes one note at least */
@@ -178,7 +179,8 @@ struct lm_punt {
 	struct lm_endpoint to;	 /* CONTROL: outer destination */
 	uint64_t relay;		 /* CONTROL, MOVED: id under which it came through a relay, or 0 */
 	uint32_t session;	 /* MOVED: SPI base */
-	uint32_t peer;		 /* LOCAL, and ERROR about a packet from a peer; else UINT32_MAX */
+	uint32_t peer;		 /* LOCAL, WANTED, ERROR about a packet from a peer; else
+				  * UINT32_MAX */
 	struct lm_ip via;	 /* NEIGHBOUR */
 	enum lm_icmp_error error;
 	uint16_t mtu; /* ERROR, LM_ICMP_TOO_BIG */

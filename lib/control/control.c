@@ -215,6 +215,7 @@ static int start_mesh(struct lm_control *c, struct lm_error *err)
 	    .authorities = c->authorities,
 	    .lanes = cfg->workers.count,
 	    .max_peers = cfg->max_peers,
+	    .eager_peers = cfg->full_mesh_up_to,
 	    .handshake_limit = cfg->handshake_limit,
 	    .announce_sequence = lm_state_sequence(c),
 	    .prefixes = cfg->n_prefixes > 0 ? cfg->prefixes : NULL,

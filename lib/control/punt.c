@@ -70,6 +70,10 @@ void lm_control_punt(void *user, const struct lm_punt *p)
 	case LM_PUNT_ERROR:
 		lm_control_icmp(c, p);
 		break;
+	case LM_PUNT_WANTED:
+		lm_mesh_wanted(c->mesh, lm_control_now(c), p->peer);
+		lm_control_rearm(c);
+		break;
 	case LM_PUNT_MOVED:
 		lm_mesh_moved(c->mesh, lm_control_now(c), p->session,
 			      &(struct lm_path){.port = p->port, .remote = p->from});

@@ -127,6 +127,10 @@ void lm_m_connect_timer(struct lm_mesh *m, struct peer *p)
 {
 	if (!p->connecting)
 		return;
+	if (!lm_m_wants(m, p)) {
+		lm_m_connect_stop(m, p);
+		return;
+	}
 	if (p->pacing == NULL && !begin_round(m, p)) {
 		lm_m_arm(m, &p->connect, backoff(m, p));
 		return;
@@ -138,7 +142,7 @@ void lm_m_connect(struct lm_mesh *m, struct peer *p, lm_time delay, bool everywh
 {
 	unsigned confirming;
 
-	if (p->barred != LM_TRUSTED)
+	if (p->barred != LM_TRUSTED || !lm_m_wants(m, p))
 		return;
 	(void)lm_m_session_oldest(p, SESSION_CONFIRM, &confirming);
 	p->everywhere = (p->connecting && p->everywhere) || everywhere;
@@ -170,6 +174,7 @@ int lm_mesh_rekey(struct lm_mesh *m, struct lm_now now, uint32_t peer)
 	lm_m_enter(m, now);
 	if (peer >= m->max_peers || m->by_index[peer] == NULL)
 		return -ENOENT;
+	lm_m_want(m, m->by_index[peer]);
 	lm_m_connect_again(m, m->by_index[peer], 0);
 	return 0;
 }

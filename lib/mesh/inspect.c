@@ -16,6 +16,8 @@ const char *lm_peer_state_name(enum lm_peer_state s)
 		return "connecting";
 	case LM_PEER_UP:
 		return "up";
+	case LM_PEER_IDLE:
+		return "idle";
 	}
 	return "?";
 }

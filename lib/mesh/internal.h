@@ -176,6 +176,7 @@ struct peer {
 	/* handshakes that we start */
 	struct due connect;
 	bool connecting;		/* rounds are under way */
+	lm_time wanted_until;		/* by traffic; after that a large mesh keeps no session */
 	bool everywhere;		/* not only over the current path */
 	uint32_t rounds;		/* since the last success */
 	struct session *pacing;		/* INIT session with targets left */
@@ -247,7 +248,7 @@ struct lm_mesh {
 
 	struct peer *peers; /* by node key */
 	struct peer **by_index;
-	uint32_t n_peers, max_peers, index_hint;
+	uint32_t n_peers, max_peers, eager_peers, index_hint;
 	struct peer *check; /* may have to be forgotten */
 	struct spi_slot *sessions;
 	uint32_t n_half_open, max_half_open;
@@ -359,6 +360,14 @@ int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, s
 /* Has the coordinators tell the peer that we try to reach it; not too often. */
 void lm_m_signal(struct lm_mesh *m, struct peer *p);
 
+/* demand.c */
+/* Is a session with the peer to be had and kept? */
+bool lm_m_wants(const struct lm_mesh *m, const struct peer *p);
+/* There is traffic. */
+void lm_m_want(struct lm_mesh *m, struct peer *p);
+/* The peer is said to want us. */
+void lm_m_called(struct lm_mesh *m, struct peer *p);
+
 /* respond.c */
 /* HALF, and its first transport message came from there: the way to use, if it was answered that
  * way; it is no longer half open. */
@@ -420,6 +429,8 @@ void lm_m_stun_local(struct lm_mesh *m, uint32_t ports);
 void lm_m_stun_observed(struct lm_mesh *m);
 
 /* record.c */
+/* When to call a peer that many may call: not all in the same moment. */
+lm_time lm_m_first_delay(struct lm_mesh *m);
 enum lm_verdict lm_m_announcement(struct lm_mesh *m, const uint8_t *data, size_t len,
 				  struct session *from);
 void lm_m_announcement_recheck(struct peer *p);

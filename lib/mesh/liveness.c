@@ -81,6 +81,7 @@ void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx)
 	bool was_busy = lm_m_busy(m, p);
 	lm_time next = m->now.mono;
 
+	lm_m_want(m, p);
 	if (r != NULL && rx > r->last_rx)
 		r->last_rx = rx;
 	p->traffic = m->now.mono;

@@ -288,6 +288,7 @@ struct lm_mesh *lm_mesh_new(const struct lm_mesh_config *cfg, const struct lm_me
 	memcpy(m->psk, cfg->psk, sizeof(m->psk));
 	m->lanes = cfg->lanes;
 	m->max_peers = cfg->max_peers;
+	m->eager_peers = cfg->eager_peers != 0 ? cfg->eager_peers : LM_MESH_EAGER_PEERS;
 	m->max_half_open = cfg->max_half_open != 0 ? cfg->max_half_open : LM_M_HALF_OPEN_MAX;
 	m->handshake_limit =
 	    cfg->handshake_limit != 0 ? cfg->handshake_limit : LM_M_HANDSHAKE_LIMIT;

@@ -217,8 +217,12 @@ static void judge(struct lm_mesh *m, struct peer *p)
 		p->barred = v;
 	} else if (p->barred != LM_TRUSTED) {
 		unbar(m, p);
-	} else if (p->listed && !p->published) {
-		(void)lm_m_peer_publish(m, p);
+	} else if (p->listed) {
+		if (!p->published)
+			(void)lm_m_peer_publish(m, p);
+		/* The mesh has become small enough. */
+		if (p->current == NULL && !p->connecting)
+			lm_m_connect(m, p, lm_m_first_delay(m), true);
 	}
 }
 
@@ -298,5 +302,7 @@ enum lm_peer_state lm_m_peer_state(const struct peer *p)
 {
 	if (p->current != NULL)
 		return LM_PEER_UP;
+	if (!lm_m_wants(p->mesh, p))
+		return LM_PEER_IDLE;
 	return p->n_candidates > 0 ? LM_PEER_CONNECTING : LM_PEER_UNREACHABLE;
 }

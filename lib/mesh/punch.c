@@ -82,6 +82,7 @@ void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, const uint8_t node[
 		return;
 	}
 	m->count.signals_taken++;
+	lm_m_called(m, p);
 	p->signalled = m->now.mono;
 	/* The peer has lost the session that we still have, or a coordinator lies: what we have
 	 * stays; is anybody there? */

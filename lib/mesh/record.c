@@ -230,7 +230,7 @@ static struct peer *add_listed(struct lm_mesh *m, const struct shown_cert *cert,
 }
 
 /* A mesh that starts does not call everybody in the same moment. */
-static lm_time first_delay(struct lm_mesh *m)
+lm_time lm_m_first_delay(struct lm_mesh *m)
 {
 	return lm_m_jitter(m, (lm_time)m->n_peers * 2 * LM_MSEC);
 }
@@ -286,7 +286,7 @@ enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8
 		if (!p->published)
 			(void)lm_m_peer_publish(m, p);
 		if (fresh)
-			lm_m_connect_again(m, p, first_delay(m));
+			lm_m_connect_again(m, p, lm_m_first_delay(m));
 	}
 	lm_m_leave(m);
 	return v != LM_TRUSTED ? v : ann_v;
@@ -405,6 +405,6 @@ void lm_mesh_local(struct lm_mesh *m, struct lm_now now, const struct lm_local_e
 	lm_m_own_announcement(m, false);
 	for (struct peer *p = m->peers; p != NULL; p = p->hh.next)
 		if (p->barred == LM_TRUSTED && p->current == NULL)
-			lm_m_connect_again(m, p, first_delay(m));
+			lm_m_connect_again(m, p, lm_m_first_delay(m));
 	lm_m_leave(m);
 }

@@ -183,6 +183,7 @@ static __rte_always_inline void to_peer(struct lm_worker *w, uint16_t port, stru
 	enum lm_esp_status status;
 
 	if (unlikely(out == NULL || path == NULL)) {
+		lm_punt_wanted(w, peer);
 		lm_drop(w, m, LM_C_NO_SESSION);
 		return;
 	}

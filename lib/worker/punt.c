@@ -95,6 +95,17 @@ bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
 					  .relay = relay});
 }
 
+void lm_punt_wanted(struct lm_worker *w, uint32_t peer)
+{
+	lm_time *wanted = &w->dp->peer[peer].wanted;
+	lm_time last = __atomic_load_n(wanted, __ATOMIC_RELAXED);
+
+	if (last != 0 && w->now - last < LM_SEC)
+		return;
+	if (put(w, w->punt_other, &(struct lm_punt_item){.kind = LM_PUNT_WANTED, .peer = peer}))
+		__atomic_store_n(wanted, w->now, __ATOMIC_RELAXED);
+}
+
 /* The one system call of a worker, and only when there is something for a sleeping control thread.
  * The fence and the one in lm_dp_poll make sure that one of the two sees the other's store. */
 void lm_punt_wake(struct lm_worker *w)

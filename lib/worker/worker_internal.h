@@ -76,12 +76,13 @@ struct lm_session_in {
 	struct lm_sa_in sa[];
 };
 
-/* All that workers know about a peer: three pointers, each replaced on its own. */
+/* All that workers know about a peer: three pointers, each replaced on its own. Control's, but for
+ * wanted. */
 struct lm_peer_slot {
 	struct lm_sas_out *out;	    /* RCU */
 	struct lm_path_out *path;   /* RCU */
 	struct lm_srccheck *source; /* RCU */
-	void *pad_;
+	lm_time wanted;		    /* a worker, atomic: a packet found no session, and when */
 };
 
 /* SPI block to session: open addressing, at most half full. Control writes, workers read. */
@@ -147,7 +148,7 @@ struct lm_hand {
 
 /* A packet on its way to the control thread: struct lm_punt, packed. */
 struct lm_punt_item {
-	struct rte_mbuf *m; /* NULL: MOVED */
+	struct rte_mbuf *m; /* NULL: MOVED, WANTED */
 	uint8_t kind, error;
 	uint16_t port, mtu, pad_;
 	uint32_t peer, session;
@@ -394,6 +395,8 @@ void lm_punt_error(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uint3
 /* False: no room, try again with a later packet. */
 bool lm_punt_moved(struct lm_worker *w, uint16_t port, uint32_t session,
 		   const struct lm_endpoint *from, uint64_t relay);
+/* A packet for the peer found no session: a note, if there was none for a second. */
+void lm_punt_wanted(struct lm_worker *w, uint32_t peer);
 /* At the end of a loop: wakes the control thread if it sleeps and there is something for it. */
 void lm_punt_wake(struct lm_worker *w);
 

@@ -20,6 +20,7 @@ struct scale {
 	unsigned n, peers; /* peers: of each; n - 1: a full mesh */
 	lm_time boot, life;
 	unsigned talks;	     /* packets a second of each node */
+	bool on_demand;	     /* sessions for those only that have traffic */
 	uint64_t rss_before; /* bytes */
 	double cpu;	     /* at the last mark */
 	uint64_t sent, bytes, done;
@@ -116,6 +117,7 @@ static void make(struct scale *s, uint64_t seed)
 		struct node *n = world_node(w);
 
 		n->max_peers = s->peers + 1;
+		n->eager_peers = s->on_demand ? 1 : s->peers;
 		n->lanes = 1;
 	}
 }
@@ -181,7 +183,7 @@ static void run(struct scale *s, uint64_t seed)
 	boot(s);
 	report(s, "boot", s->boot);
 	began = w->now;
-	while ((most = links_up(s)) < all) {
+	while (!s->on_demand && (most = links_up(s)) < all) {
 		world_pass(w, LOOK);
 		if (w->now - began > 300 * LM_SEC)
 			world_fail(w, "%llu of %llu sessions are up after 300 s",
@@ -200,7 +202,7 @@ static void run(struct scale *s, uint64_t seed)
 	       (unsigned long long)SUM(s, sessions_down), (unsigned long long)SUM(s, rate_limited),
 	       (unsigned long long)SUM(s, half_open_full), (unsigned long long)SUM(s, cookie_sent),
 	       w->most_queue, (unsigned long long)w->events, (unsigned long long)w->trace);
-	if (links_up(s) < all)
+	if (!s->on_demand && links_up(s) < all)
 		world_fail(w, "%llu of %llu sessions are left", (unsigned long long)links_up(s),
 			   (unsigned long long)all);
 	world_free(w);
@@ -209,17 +211,22 @@ static void run(struct scale *s, uint64_t seed)
 static void usage(FILE *f)
 {
 	fprintf(f, "usage: lm_scale [--nodes N] [--peers N] [--boot SECONDS] [--life SECONDS]\n"
-		   "                [--talk PACKETS] [--seed N]\n"
+		   "                [--talk PACKETS] [--seed N] [--on-demand]\n"
 		   "N gateways; --peers 0: everybody with everybody.\n");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"nodes", required_argument, NULL, 'n'}, {"peers", required_argument, NULL, 'p'},
-	    {"boot", required_argument, NULL, 'b'},  {"life", required_argument, NULL, 'l'},
-	    {"talk", required_argument, NULL, 't'},  {"seed", required_argument, NULL, 's'},
-	    {"help", no_argument, NULL, 'h'},	     {NULL, 0, NULL, 0},
+	    {"nodes", required_argument, NULL, 'n'},
+	    {"peers", required_argument, NULL, 'p'},
+	    {"boot", required_argument, NULL, 'b'},
+	    {"life", required_argument, NULL, 'l'},
+	    {"talk", required_argument, NULL, 't'},
+	    {"seed", required_argument, NULL, 's'},
+	    {"on-demand", no_argument, NULL, 'd'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
 	};
 	struct scale *s = calloc(1, sizeof(*s));
 	unsigned long seed = 1;
@@ -243,6 +250,8 @@ int main(int argc, char **argv)
 			s->life = v * LM_SEC;
 		else if (opt == 't')
 			s->talks = (unsigned)v;
+		else if (opt == 'd')
+			s->on_demand = true;
 		else if (opt == 's')
 			seed = v;
 		else {

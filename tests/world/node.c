@@ -139,6 +139,7 @@ void node_start(struct node *n)
 	    .authorities = n->authorities,
 	    .lanes = n->lanes,
 	    .max_peers = n->max_peers,
+	    .eager_peers = n->eager_peers,
 	    .max_half_open = n->max_half_open,
 	    .handshake_limit = n->handshake_limit,
 	    .announce_sequence = n->ann_sequence,

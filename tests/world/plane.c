@@ -374,6 +374,10 @@ bool node_send_esp(struct node *a, struct node *b)
 	struct lm_writer wr = lm_writer(pkt, sizeof(pkt));
 	struct sa_in *own;
 
+	if (p != NULL && !p->has_out && a->mesh != NULL) {
+		lm_mesh_wanted(a->mesh, world_now(w, a), (uint32_t)(p - a->peers));
+		node_sync(a);
+	}
 	if (p == NULL || !p->has_out || !p->has_path)
 		return false;
 	p->seq++;

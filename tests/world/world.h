@@ -67,7 +67,7 @@ struct node {
 	size_t ann_len;
 	uint64_t ann_sequence;
 	struct lm_mesh_timers timers;
-	uint32_t max_half_open, max_peers, handshake_limit;
+	uint32_t max_half_open, max_peers, eager_peers, handshake_limit;
 	uint8_t lanes;
 	uint8_t psk[32];
 	struct lm_authorities authorities;

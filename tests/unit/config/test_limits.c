@@ -51,6 +51,7 @@ static void defaults(void **state)
 	assert_string_equal(c->aead, "");
 	assert_int_equal(c->n_coordinators + c->n_prefixes + c->ports[0].n_addresses, 0);
 	assert_int_equal(c->max_peers, 4096);
+	assert_int_equal(c->full_mesh_up_to, 256);
 	assert_int_equal(c->max_routes, 65536);
 	assert_int_equal(c->handshake_limit, 500);
 	assert_int_equal(c->workers.count, 1);

@@ -238,6 +238,7 @@ static void no_session(void **state)
 
 	assert_int_equal(lm_dp_sa_out_set(r->dp, 1, 0, 0, NULL), 0);
 	rig_lan_drops(r, &d, LM_C_NO_SESSION);
+	assert_int_equal(rig_the_punt(r, LM_PUNT_WANTED)->p.peer, 1);
 	rig_rekey_out(r, 1, 0x90020000);
 	rig_from_lan(r, &d);
 	len = rig_read(r, RIG_WAN, frame);

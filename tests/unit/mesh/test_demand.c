@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* In a mesh that is large for its nodes, sessions are there for those that have traffic. */
+#include "pair.h"
+
+static bool idle(const struct node *a, const struct node *b)
+{
+	struct lm_peer_info info = {.cert = NULL};
+
+	return !node_up(a, b, &info) && info.cert != NULL && info.state == LM_PEER_IDLE;
+}
+
+static struct node *third_begin(struct pair *p, uint64_t seed)
+{
+	struct node *c;
+
+	pair_begin(p, seed);
+	c = world_node(&p->w);
+	p->a->eager_peers = p->b->eager_peers = c->eager_peers = 1; /* each has two */
+	p->w.esp_may_miss = true;
+	node_start(c);
+	pair_start(p);
+	return c;
+}
+
+static void test_on_demand(void **state)
+{
+	struct node *c;
+	struct pair p;
+
+	(void)state;
+	c = third_begin(&p, 1);
+	world_pass(&p.w, 60 * LM_SEC);
+	assert_true(idle(p.a, p.b) && idle(p.b, c) && idle(c, p.a));
+	assert_int_equal(p.a->sent + p.b->sent + c->sent, 0);
+	/* The first packet finds nobody, the others do. */
+	assert_false(node_send_esp(p.a, p.b));
+	assert_true(world_until(&p.w, LM_SEC, pair_up_cond, &p));
+	assert_true(idle(p.b, c) && idle(c, p.a));
+	/* While there is traffic, sessions follow each other. */
+	assert_int_equal(pair_talk(&p, 600 * LM_SEC, 200 * LM_MSEC), 0);
+	assert_true(counters(p.a)->rekeys >= 4);
+	assert_int_equal(counters(p.a)->sessions_down, 0);
+	/* Afterwards they end, and nobody calls anybody. */
+	world_pass(&p.w, 600 * LM_SEC);
+	assert_true(idle(p.a, p.b) && idle(p.b, p.a));
+	assert_int_equal(node_sas(p.a) + node_sas(p.b), 0);
+	p.a->sent = p.b->sent = 0;
+	world_pass(&p.w, 600 * LM_SEC);
+	assert_int_equal(p.a->sent + p.b->sent, 0);
+	world_free(&p.w);
+}
+
+/* A peer that does not answer is called as long as traffic wants it, and not for ever after. */
+static void test_wanted_in_vain(void **state)
+{
+	uint64_t sent;
+	struct pair p;
+
+	(void)state;
+	(void)third_begin(&p, 2);
+	p.b->silent = true;
+	for (int i = 0; i < 60; i++) {
+		assert_false(node_send_esp(p.a, p.b));
+		world_pass(&p.w, LM_SEC);
+	}
+	assert_true(p.a->inits >= 4);
+	assert_false(idle(p.a, p.b));
+	world_pass(&p.w, 320 * LM_SEC);
+	assert_true(idle(p.a, p.b));
+	sent = p.a->sent;
+	world_pass(&p.w, 600 * LM_SEC);
+	assert_int_equal(p.a->sent, sent);
+	p.b->silent = false;
+	assert_false(node_send_esp(p.a, p.b));
+	assert_true(world_until(&p.w, LM_SEC, pair_up_cond, &p));
+	world_free(&p.w);
+}
+
+/* Somebody who leaves makes the mesh small enough for sessions with all who stay. */
+static void test_small_again(void **state)
+{
+	struct node *c;
+	struct pair p;
+
+	(void)state;
+	c = third_begin(&p, 3);
+	world_pass(&p.w, 10 * LM_SEC);
+	assert_true(idle(p.a, p.b) && idle(p.b, p.a));
+	lm_mesh_record_removed(p.a->mesh, world_now(&p.w, p.a), c->id->ed_public);
+	assert_true(world_until(&p.w, 61 * LM_SEC, pair_up_cond, &p));
+	world_free(&p.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_on_demand),
+	    cmocka_unit_test(test_wanted_in_vain),
+	    cmocka_unit_test(test_small_again),
+	};
+
+	if (lm_crypto_init() != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
