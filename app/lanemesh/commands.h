@@ -16,6 +16,7 @@ extern const struct cli_command cli_ping;
 extern const struct cli_command cli_ports;
 extern const struct cli_command cli_reload;
 extern const struct cli_command cli_revoke;
+extern const struct cli_command cli_relays;
 extern const struct cli_command cli_routes;
 extern const struct cli_command cli_sa;
 extern const struct cli_command cli_sign;

@@ -16,6 +16,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_status,
     &cli_peers,
     &cli_routes,
+    &cli_relays,
     &cli_sa,
     &cli_ports,
     &cli_workers,

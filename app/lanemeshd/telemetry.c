@@ -107,6 +107,7 @@ void lm_telemetry_start(struct lm_control *c)
 	    {"/lanemesh/status", "Identity, coordinators, ports, peers and drops in short"},
 	    {"/lanemesh/peers", "Number of peers; with a row number, that peer"},
 	    {"/lanemesh/routes", "Number of routes; with a row number, that route"},
+	    {"/lanemesh/relays", "Number of ways that are relayed; with a row number, that way"},
 	    {"/lanemesh/sa", "Number of SAs; with a row number, that SA (no keys)"},
 	    {"/lanemesh/ports", "Number of ports; with a row number, that port"},
 	    {"/lanemesh/workers", "Number of workers; with a row number, that worker"},

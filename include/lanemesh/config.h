@@ -92,6 +92,10 @@ struct lm_config {
 	uint8_t authorities[LM_CONFIG_AUTHORITIES_MAX][LM_KEY_LEN];
 	uint8_t n_coordinators;
 	struct lm_config_coordinator coordinators[LM_CONFIG_COORDS_MAX];
+	struct {
+		bool enabled;
+		uint32_t pairs, rate_mbit;
+	} relay;
 	uint8_t n_stun_servers;
 	struct lm_config_host stun_servers[LM_CONFIG_STUN_MAX];
 	uint8_t n_prefixes; /* 0 = announce all of the certificate's */

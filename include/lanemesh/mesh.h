@@ -67,6 +67,15 @@ struct lm_mesh_sa_out {
 	const struct lm_esp_key *keys;
 };
 
+/*
+ * What comes under the id from.relay, and counts only from that address on that WAN port, goes to
+ * `to` under the id to.relay; or, when that is 0, we are the end that it is for.
+ */
+struct lm_mesh_relay {
+	struct lm_path from, to;
+	uint32_t member; /* the peer that it comes from, whose quota it uses; not for an end */
+};
+
 struct lm_mesh_ops {
 	/* Send one control datagram, or a STUN request. May drop it; it is not to be kept. */
 	void (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
@@ -84,6 +93,9 @@ struct lm_mesh_ops {
 	/* Is there a way to the peer that answers? Called when that changes; a peer starts without.
 	 * False while its session goes on: traffic for it may take another site's prefix. */
 	void (*reachable)(void *user, uint32_t peer, bool yes);
+	/* Adds or changes what is done with a relay id. 0 or -errno. */
+	int (*relay_set)(void *user, const struct lm_mesh_relay *r);
+	void (*relay_end)(void *user, uint64_t id); /* also one that is not there */
 	/* A peer is known, or its certificate or announcement changed: routes to it are the
 	 * announced prefixes and its overlay addresses, and the source check its certificate. */
 	int (*peer_set)(void *user, uint32_t peer, const struct lm_cert *cert,
@@ -189,6 +201,9 @@ void lm_mesh_stun_servers(struct lm_mesh *m, struct lm_now now, const struct lm_
 			  size_t n);
 /* Asks all of them once more, at once (an operator wants to know). */
 void lm_mesh_stun_again(struct lm_mesh *m, struct lm_now now);
+/* How many pairs of peers we relay between at most; 0, which is so at first: we are no relay. Our
+ * certificate must have the role as well. */
+void lm_mesh_relaying(struct lm_mesh *m, struct lm_now now, uint32_t pairs);
 /* What a config reload may change. */
 struct lm_mesh_change {
 	const struct lm_authorities *authorities; /* of the same mesh */
@@ -280,6 +295,7 @@ struct lm_peer_info {
 	const struct lm_cert *cert;
 	const struct lm_announcement *ann; /* NULL when none is known */
 	struct lm_path path;		   /* valid when up */
+	uint32_t relay;			   /* the peer that it goes through, or LM_PEER_NONE */
 	lm_time rtt;			   /* smoothed, RFC 6298; 0 = not measured */
 	lm_time up_since, last_rx, last_handshake;
 	uint32_t session, remote_spi; /* valid when up */
@@ -292,6 +308,7 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 struct lm_path_info {
 	struct lm_path path;
 	enum lm_path_kind kind;
+	uint32_t relay; /* the peer that it goes through, or LM_PEER_NONE */
 	enum lm_path_state state;
 	bool active;	     /* traffic goes there */
 	lm_time rtt, jitter; /* smoothed (RFC 6298, RFC 3550); 0 = not measured */
@@ -313,6 +330,14 @@ struct lm_candidate_info {
 };
 void lm_mesh_candidates(const struct lm_mesh *m, uint32_t peer,
 			void (*each)(void *user, const struct lm_candidate_info *c), void *user);
+/* A pair of peers that we relay between, or are about to. */
+struct lm_relay_info {
+	uint32_t peer[2];
+	struct lm_path path[2]; /* of each, with its relay id */
+	bool open;
+};
+void lm_mesh_relay_pairs(const struct lm_mesh *m,
+			 void (*each)(void *user, const struct lm_relay_info *pair), void *user);
 const struct lm_cert *lm_mesh_own_cert(const struct lm_mesh *m);
 /* The signed announcement in force; NULL before lm_mesh_local. */
 const uint8_t *lm_mesh_own_announcement(const struct lm_mesh *m, size_t *len);

@@ -156,11 +156,24 @@ int lm_hello_decode(const uint8_t *buf, size_t len, struct lm_hello *out) LM_MUS
 
 /* --- frames inside a transport message: type u8, length u16, body --- */
 enum lm_frame_type {
-	LM_FRAME_PAD = 0,	   /* body ignored; encoded without one */
-	LM_FRAME_PROBE = 1,	   /* token u64; must be answered */
-	LM_FRAME_PROBE_REPLY = 2,  /* token u64, source endpoint as the answerer saw it */
-	LM_FRAME_CLOSE = 3,	   /* reason u8: the sender has dropped this session */
-	LM_FRAME_ANNOUNCEMENT = 4, /* a signed announcement of the sender or of another node */
+	LM_FRAME_PAD = 0,	    /* body ignored; encoded without one */
+	LM_FRAME_PROBE = 1,	    /* token u64; must be answered */
+	LM_FRAME_PROBE_REPLY = 2,   /* token u64, source endpoint as the answerer saw it */
+	LM_FRAME_CLOSE = 3,	    /* reason u8: the sender has dropped this session */
+	LM_FRAME_ANNOUNCEMENT = 4,  /* a signed announcement of the sender or of another node */
+	LM_FRAME_RELAY_OPEN = 5,    /* end: relay between me and this node; also to keep it so */
+	LM_FRAME_RELAY_OFFER = 6,   /* relay: this node wants you through me, under this id */
+	LM_FRAME_RELAY_ACCEPT = 7,  /* end: it may */
+	LM_FRAME_RELAY_READY = 8,   /* relay: under this id you reach that node */
+	LM_FRAME_RELAY_REFUSED = 9, /* relay: you do not, and why */
+	LM_FRAME_RELAY_END = 10,    /* either: nothing goes under this id any more */
+};
+
+enum lm_relay_reason {
+	LM_RELAY_R_NOT_A_RELAY = 1, /* not (any more) */
+	LM_RELAY_R_NO_SESSION = 2,  /* with that node, or none that is straight */
+	LM_RELAY_R_LIMIT = 3,	    /* no room, or too often */
+	LM_RELAY_R_NO_CONSENT = 4,  /* of that node */
 };
 
 enum lm_close_reason {
@@ -186,6 +199,11 @@ struct lm_frame {
 			const uint8_t *data;
 			size_t len;
 		} announcement;
+		struct {
+			uint64_t id;		  /* OFFER, ACCEPT, READY, END; not 0 */
+			uint8_t node[LM_KEY_LEN]; /* OPEN, OFFER, READY, REFUSED: the other end */
+			uint8_t reason;		  /* REFUSED: enum lm_relay_reason, or unknown */
+		} relay;
 	} u;
 };
 

@@ -379,6 +379,7 @@ static int start(struct lm_control *c, struct lm_error *err)
 	rc = lm_control_dump(c);
 	if (rc != 0)
 		return lm_error_set(err, -rc, "cannot read the kernel's tables: %s", strerror(-rc));
+	lm_control_relaying(c);
 	lm_link_check(c);
 	if (lm_control_load_revocation(c, c->cfg->revocation_list, &why) != 0)
 		lm_log(&c->log, LM_LOG_WARN, "%s", why.text);
@@ -494,6 +495,7 @@ void lm_control_free(struct lm_control *c)
 		lm_kernel_route_forget(c);
 	}
 	free(c->ways);
+	lm_control_relays_free(c);
 	free(c->busy);
 	lm_rib_free(c->rib);
 	lm_nl_close(c->nl);

@@ -62,6 +62,8 @@ struct lm_neigh;
 struct lm_kernel_route;
 struct lm_kernel_via;
 struct lm_way;
+struct lm_relay_slot;
+struct json_t;
 struct lm_manage;
 struct lm_ping;
 struct lm_query;
@@ -113,7 +115,8 @@ struct lm_control {
 	bool kernel_hops_full;
 	uint32_t view; /* number of the last dump of the kernel's tables */
 	lm_time dumped;
-	bool redump; /* something may have been missed */
+	bool redump;		      /* something may have been missed */
+	struct lm_relay_slot *relays; /* by id */
 	struct lm_way *ways;
 	uint32_t ways_view;
 	uint32_t underlay_dirty; /* ports with changes, by bit */
@@ -227,11 +230,24 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 		      size_t len);
 /* Publishes the peer's outer headers if they changed. */
 void lm_underlay_publish(struct lm_control *c, uint32_t peer);
+/* Outer headers of the path; false: its next hop is not known (yet). */
+bool lm_underlay_outer(struct lm_control *c, const struct lm_path *path, struct lm_outer *out);
 /* Something about a WAN twin's routes or neighbours changed: paths are published anew soon. */
 void lm_underlay_changed(struct lm_control *c, uint16_t port);
 
 /* usage.c: tells the mesh what the workers see, often of sessions that have traffic */
 void lm_usage_start(struct lm_control *c);
+
+/* relay.c */
+int lm_control_relay_set(void *user, const struct lm_mesh_relay *r);
+void lm_control_relay_end(void *user, uint64_t id);
+/* Something about these ports (by bit) has changed. */
+void lm_control_relays_underlay(struct lm_control *c, uint32_t ports);
+void lm_control_relays_free(struct lm_control *c);
+struct json_t *lm_report_relays(struct lm_control *c);
+unsigned lm_control_relay_pairs(const struct lm_control *c);
+/* What the config says of relaying for others. */
+void lm_control_relaying(struct lm_control *c);
 
 /* publish.c: the mesh's operations, carried out on the data plane */
 extern const struct lm_mesh_ops lm_control_mesh_ops;
@@ -281,6 +297,8 @@ void lm_control_watch_revocation(struct lm_control *c);
 struct json_t;
 /* NULL with err when there is no such question, or no answer is allowed. */
 struct json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err);
+/* Lives until the mesh is asked something else; "?": nobody has this number. */
+const char *lm_control_peer_name(const struct lm_control *c, uint32_t peer);
 void lm_report_counters(struct lm_control *c, struct lm_counters *sum);
 void lm_report_metrics(void *user, struct lm_writer *w);
 

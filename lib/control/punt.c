@@ -16,7 +16,7 @@ static void to_kernel(struct lm_control *c, const struct lm_twin *t, const struc
 
 static void to_mesh(struct lm_control *c, const struct lm_punt *p)
 {
-	const struct lm_path from = {.port = p->port, .remote = p->from};
+	const struct lm_path from = {.port = p->port, .remote = p->from, .relay = p->relay};
 
 	switch (lm_demux(p->data, p->len)) {
 	case LM_DEMUX_CONTROL:
@@ -75,8 +75,9 @@ void lm_control_punt(void *user, const struct lm_punt *p)
 		lm_control_rearm(c);
 		break;
 	case LM_PUNT_MOVED:
-		lm_mesh_moved(c->mesh, lm_control_now(c), p->session,
-			      &(struct lm_path){.port = p->port, .remote = p->from});
+		lm_mesh_moved(
+		    c->mesh, lm_control_now(c), p->session,
+		    &(struct lm_path){.port = p->port, .remote = p->from, .relay = p->relay});
 		break;
 	}
 }

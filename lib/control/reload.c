@@ -182,6 +182,7 @@ static int apply(struct lm_control *c, const struct lm_config *next, const struc
 	if (ch->stun)
 		lm_stun_start(c);
 	c->local_changed = true;
+	lm_control_relaying(c);
 	lm_control_local(c);
 	lm_link_announce(c);
 	lm_control_watch_revocation(c);

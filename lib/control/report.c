@@ -26,7 +26,7 @@ static json_t *prefixes_of(const struct lm_prefix *p, unsigned n)
 	return list;
 }
 
-static const char *peer_name(const struct lm_control *c, uint32_t peer)
+const char *lm_control_peer_name(const struct lm_control *c, uint32_t peer)
 {
 	struct lm_peer_info p;
 
@@ -88,6 +88,11 @@ static json_t *report_peers(struct lm_control *c)
 		json_object_set_new(o, "tx_packets", json_integer((json_int_t)u.tx_packets));
 		json_object_set_new(o, "tx_bytes", json_integer((json_int_t)u.tx_bytes));
 		json_object_set_new(o, "expires", json_integer(p.cert->not_after));
+		/* Asks the mesh, whose certificate above is gone then. */
+		json_object_set_new(o, "relay",
+				    up && p.relay != LM_PEER_NONE
+					? json_string(lm_control_peer_name(c, p.relay))
+					: json_null());
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -110,7 +115,7 @@ static void add_route(void *user, const struct lm_prefix *prefix, enum lm_rib_so
 	json_object_set_new(o, "active", json_boolean(best));
 	switch (r->kind) {
 	case LM_ROUTE_PEER:
-		json_object_set_new(o, "peer", json_string(peer_name(rl->c, r->peer)));
+		json_object_set_new(o, "peer", json_string(lm_control_peer_name(rl->c, r->peer)));
 		json_object_set_new(o, "dev", json_string(rl->c->overlay.name));
 		break;
 	case LM_ROUTE_NEIGHBOUR:
@@ -145,7 +150,7 @@ static void add_sa(void *user, const struct lm_sa_export *sa)
 	json_t *o = json_object();
 	struct lm_dp_usage u;
 
-	json_object_set_new(o, "peer", json_string(peer_name(sl->c, sa->peer)));
+	json_object_set_new(o, "peer", json_string(lm_control_peer_name(sl->c, sa->peer)));
 	json_object_set_new(o, "direction", json_string(sa->inbound ? "in" : "out"));
 	json_object_set_new(o, "spi", lm_json_spi(sa->spi));
 	json_object_set_new(o, "lane", json_integer(sa->spi & LM_SPI_LANE_MASK));
@@ -344,6 +349,8 @@ json_t *lm_report(struct lm_control *c, const char *what, struct lm_error *err)
 		return report_sa(c, false, err);
 	if (strcmp(what, "sa-keys") == 0)
 		return report_sa(c, true, err);
+	if (strcmp(what, "relays") == 0)
+		return lm_report_relays(c);
 	if (strcmp(what, "ports") == 0)
 		return lm_report_ports(c);
 	if (strcmp(what, "workers") == 0)
@@ -378,7 +385,10 @@ void lm_report_metrics(void *user, struct lm_writer *w)
 	g->gauge[3] = (struct lm_gauge){.name = "certificate_expires_seconds",
 					.help = "when our certificate ends, Unix time",
 					.value = (double)lm_mesh_own_cert(c->mesh)->not_after};
-	g->n = 4;
+	g->gauge[4] = (struct lm_gauge){.name = "relay_pairs",
+					.help = "pairs of members that we relay between",
+					.value = lm_control_relay_pairs(c)};
+	g->n = 5;
 	count_kinds(c, of_kind);
 	for (unsigned k = 0; k < LM_PATH_KINDS; k++)
 		g->gauge[g->n++] =

@@ -120,6 +120,18 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 	lm_neigh_send(c, &c->twins[path->port], &hop, frame, o.hdr_len + len);
 }
 
+bool lm_underlay_outer(struct lm_control *c, const struct lm_path *path, struct lm_outer *out)
+{
+	const struct lm_mac *mac;
+	struct lm_endpoint src;
+	struct lm_ip hop;
+
+	if (way(c, path, &src, &hop) != 0)
+		return false;
+	mac = lm_neigh_mac(c, &c->twins[path->port], &hop);
+	return mac != NULL && outer_to(c, path, &src, mac, out) == 0;
+}
+
 /* The largest packet that the path carries. */
 static unsigned inner_mtu(const struct lm_control *c, const struct lm_path *path)
 {
@@ -132,17 +144,12 @@ static unsigned inner_mtu(const struct lm_control *c, const struct lm_path *path
 void lm_underlay_publish(struct lm_control *c, uint32_t peer)
 {
 	struct lm_peer_slot *s = c->peers[peer];
-	const struct lm_mac *mac = NULL;
-	struct lm_endpoint src;
 	struct lm_outer o = {0};
-	struct lm_ip hop;
 	unsigned mtu = 0;
 	bool found;
 	int rc;
 
-	if (s->has_path && way(c, &s->path, &src, &hop) == 0)
-		mac = lm_neigh_mac(c, &c->twins[s->path.port], &hop);
-	found = mac != NULL && outer_to(c, &s->path, &src, mac, &o) == 0;
+	found = s->has_path && lm_underlay_outer(c, &s->path, &o);
 	if (found == s->path_set && (!found || memcmp(&s->outer, &o, sizeof(o)) == 0))
 		return;
 	if (found)
@@ -169,6 +176,7 @@ static void on_due(uv_timer_t *t)
 		if (c->peers[i] != NULL && c->peers[i]->has_path &&
 		    (ports >> c->peers[i]->path.port & 1) != 0)
 			lm_underlay_publish(c, i);
+	lm_control_relays_underlay(c, ports);
 }
 
 void lm_underlay_changed(struct lm_control *c, uint16_t port)

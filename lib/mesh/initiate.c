@@ -42,16 +42,53 @@ static bool make_message(struct lm_mesh *m, struct session *s)
 	return true;
 }
 
+/* Where the peer's cookie for the path is kept; NULL: it leads to the peer no more. */
+static struct kept_cookie *cookie_of(const struct lm_mesh *m, const struct peer *p,
+				     const struct lm_path *path)
+{
+	struct relay_way *way;
+	struct candidate *c;
+
+	if (path->relay == 0) {
+		c = lm_m_candidate(p, &path->remote);
+		return c != NULL ? &c->cookie : NULL;
+	}
+	way = lm_m_way(m, p, path);
+	return way != NULL ? &way->cookie : NULL;
+}
+
+/* A way through a relay has the other end's consent: rounds are all that bounds it. */
+static bool spend(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path)
+{
+	struct relay_way *way;
+
+	if (path->relay == 0)
+		return lm_m_candidate_spend(m, lm_m_candidate(p, &path->remote), LM_INIT_LEN);
+	way = lm_m_way(m, p, path);
+	if (way->sent != 0 && lm_m_since(m, way->sent) < LM_M_CANDIDATE_GAP)
+		return false;
+	way->sent = m->now.mono;
+	return true;
+}
+
+/* The gap between two datagrams to one address does not count for the next. */
+static void resend_now(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path)
+{
+	if (path->relay == 0)
+		lm_m_candidate(p, &path->remote)->sent = 0;
+	else
+		lm_m_way(m, p, path)->sent = 0;
+}
+
 static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_path *to)
 {
-	struct candidate *c = lm_m_candidate(s->peer, &to->remote);
+	struct kept_cookie *c = cookie_of(m, s->peer, to);
 	uint8_t *mac2 = s->init->msg + LM_INIT_LEN - LM_MAC_LEN;
 
-	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) ||
-	    !lm_m_candidate_spend(m, c, LM_INIT_LEN))
+	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) || !spend(m, s->peer, to))
 		return false;
 	memset(mac2, 0, LM_MAC_LEN);
-	if (c->has_cookie && lm_m_since(m, c->cookie_at) < LM_COOKIE_LIFE)
+	if (c->at != 0 && lm_m_since(m, c->at) < LM_COOKIE_LIFE)
 		lm_mac2(c->cookie, s->init->msg, LM_INIT_MACED, mac2);
 	return lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
 }
@@ -136,6 +173,22 @@ void lm_m_connect_timer(struct lm_mesh *m, struct peer *p)
 		return;
 	}
 	send_next(m, p);
+	if (p->current == NULL)
+		lm_m_relay_want(m, p);
+}
+
+void lm_m_connect_way(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
+{
+	struct initiation *in = p->pacing != NULL ? p->pacing->init : NULL;
+
+	if (!p->connecting)
+		return;
+	if (p->rounds > 2) /* there is hope again */
+		p->rounds = 2;
+	if (in != NULL && in->n_targets < LM_M_TARGETS)
+		in->targets[in->n_targets++] = *path;
+	else if (in == NULL)
+		lm_m_arm(m, &p->connect, 0);
 }
 
 void lm_m_connect(struct lm_mesh *m, struct peer *p, lm_time delay, bool everywhere)
@@ -307,7 +360,7 @@ void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
 {
 	struct lm_msg_cookie msg;
-	struct candidate *c;
+	struct kept_cookie *c;
 	struct session *s;
 	uint8_t key[32];
 
@@ -318,19 +371,18 @@ void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t
 	s = initiation_of(m, msg.receiver_spi, from);
 	if (s == NULL)
 		return;
-	c = lm_m_candidate(s->peer, &from->remote);
+	c = cookie_of(m, s->peer, from);
 	lm_cookie_key(s->peer->x_public, key);
 	if (c == NULL || lm_cookie_open(key, msg.nonce, s->init->msg + LM_INIT_LEN - 2 * LM_MAC_LEN,
 					msg.sealed, c->cookie) != 0) {
 		m->count.handshake_bad++;
 		return;
 	}
-	c->has_cookie = true;
-	c->cookie_at = m->now.mono;
+	c->at = m->now.mono;
 	/* The same message again: the responder has not looked into it. Once, as the answer to one
 	 * datagram; the rounds go on anyway. */
 	if (s->init->cookie_resends++ == 0) {
-		c->sent = 0;
+		resend_now(m, s->peer, from);
 		(void)send_message(m, s, from);
 	}
 }

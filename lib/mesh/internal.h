@@ -49,13 +49,28 @@
 struct peer;
 struct session;
 
-enum timer_kind { TIMER_HANDSHAKE, TIMER_LIVENESS, TIMER_SESSION, TIMER_STUN, TIMER_SWEEP };
+enum timer_kind {
+	TIMER_HANDSHAKE,
+	TIMER_LIVENESS,
+	TIMER_SESSION,
+	TIMER_STUN,
+	TIMER_RELAY,
+	TIMER_SWEEP
+};
 struct due {
 	struct lm_timer timer;
 	enum timer_kind kind;
 };
 
 #include "stun.h"
+
+/* What a responder gave us to show that we are where we say. */
+struct kept_cookie {
+	lm_time at; /* 0 = none */
+	uint8_t cookie[LM_COOKIE_LEN];
+};
+
+#include "relay.h"
 
 /* Own SPI blocks in use, the key of the session table. */
 struct spi_slot {
@@ -119,13 +134,12 @@ struct session {
 struct candidate {
 	struct lm_endpoint ep;
 	enum lm_path_kind kind;
-	bool answered; /* something authentic came from there */
-	bool has_cookie;
+	bool answered;	 /* something authentic came from there */
 	uint8_t punches; /* since punched */
 	lm_time punched;
 	uint16_t budget; /* bytes left, while not answered */
-	lm_time refilled, sent, cookie_at;
-	uint8_t cookie[LM_COOKIE_LEN];
+	lm_time refilled, sent;
+	struct kept_cookie cookie;
 };
 
 /*
@@ -198,6 +212,15 @@ struct peer {
 	lm_time traffic;       /* last seen; 0 = never */
 	lm_time seen_next;     /* not before, a path that only packets speak for is asked */
 
+	/* relays: ways to it, pairs that we have it in, and whether it is one */
+	uint8_t n_ways;
+	bool is_relay;
+	uint32_t n_pairs;
+	float opens; /* tokens for what it asks of us as a relay */
+	lm_time opens_refilled;
+	lm_time relay_next; /* not before, another way is looked for */
+	struct peer *next_relay;
+
 	/* is it there */
 	struct due liveness;
 	lm_time probing; /* first unanswered probe on the active path, 0 = none */
@@ -269,6 +292,9 @@ struct lm_mesh {
 	uint8_t n_local;
 	bool wan4[LM_MESH_WAN_MAX], wan6[LM_MESH_WAN_MAX];
 	struct stun stun;
+	struct relaying relaying;
+	struct due relay_due;
+	lm_time relay_due_at;
 	bool all_prefixes; /* announce what the certificate holds */
 	struct lm_prefix prefixes[LM_PREFIXES_MAX];
 	uint8_t n_prefixes;
@@ -352,6 +378,9 @@ void lm_m_connect_stop(struct lm_mesh *m, struct peer *p);
 void lm_m_connect_timer(struct lm_mesh *m, struct peer *p);
 void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
 void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
+/* The peer can be reached that way too from now on: it gets the message 1 that is going round, or
+ * one of its own. */
+void lm_m_connect_way(struct lm_mesh *m, struct peer *p, const struct lm_path *path);
 /* Our hello for the session; its length. */
 int lm_m_hello(const struct lm_mesh *m, const struct session *s, uint8_t *buf, size_t cap,
 	       size_t pad_to) LM_MUST_CHECK;
@@ -382,6 +411,47 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r);
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason);
 void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len);
+
+/* Sends one frame, and pad bytes of PAD behind it, if pad is not 0. */
+void lm_m_send_frame(struct lm_mesh *m, struct session *s, const struct lm_path *to,
+		     const struct lm_frame *f, size_t pad);
+
+/* relay.c: what others have relayed by us */
+void lm_m_relay_frame(struct lm_mesh *m, struct session *s, const struct lm_path *from,
+		      const struct lm_frame *f);
+bool lm_m_relay_id_used(const struct lm_mesh *m, uint64_t id);
+/* Has it a session whose path goes through no relay? */
+bool lm_m_straight(const struct peer *p);
+/* The first of these that is proven to lead to the peer, which is straight; else its active one. */
+const struct lm_path *lm_m_relay_place(const struct peer *p, const struct lm_path *first,
+				       const struct lm_path *second);
+/* The peer has another active path. */
+void lm_m_pairs_moved(struct lm_mesh *m, struct peer *p);
+void lm_m_pairs_drop(struct lm_mesh *m, const struct peer *p);
+/* May we be a relay (still)? */
+void lm_m_relaying_check(struct lm_mesh *m);
+lm_time lm_m_pairs_tick(struct lm_mesh *m);
+
+/* way.c: our ways through relays */
+/* The open way that has this path, or NULL. */
+struct relay_way *lm_m_way(const struct lm_mesh *m, const struct peer *p,
+			   const struct lm_path *path);
+/* The number of the peer that the path goes through, or LM_PEER_NONE. */
+uint32_t lm_m_path_relay(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path);
+void lm_m_way_frame(struct lm_mesh *m, struct peer *relay, const struct lm_path *from,
+		    const struct lm_frame *f);
+/* Opens as many ways as the peer should have now. */
+void lm_m_relay_want(struct lm_mesh *m, struct peer *p);
+/* None of the peer's paths is alive. */
+void lm_m_relay_no_path(struct lm_mesh *m, struct peer *p);
+/* The relay has another active path; it has no session any more; the peer goes. */
+void lm_m_ways_moved(struct lm_mesh *m, struct peer *relay);
+void lm_m_ways_lost(struct lm_mesh *m, struct peer *relay);
+void lm_m_ways_drop(struct lm_mesh *m, const struct peer *p);
+/* The peer's certificate in force is this one. */
+void lm_m_relay_role(struct lm_mesh *m, struct peer *p, const struct lm_cert *c);
+void lm_m_relay_arm(struct lm_mesh *m, lm_time due);
+void lm_m_relay_timer(struct lm_mesh *m);
 
 /* liveness.c */
 void lm_m_liveness_start(struct lm_mesh *m, struct peer *p);

@@ -85,6 +85,7 @@ void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx)
 	if (r != NULL && rx > r->last_rx)
 		r->last_rx = rx;
 	p->traffic = m->now.mono;
+	lm_m_relay_want(m, p);
 	if (was_busy || p->current == NULL)
 		return;
 	/* Look at each path soon: what was good enough for an idle one may not be now. */

@@ -122,6 +122,9 @@ void lm_mesh_tick(struct lm_mesh *m, struct lm_now now)
 		case TIMER_STUN:
 			lm_m_stun_timer(m);
 			break;
+		case TIMER_RELAY:
+			lm_m_relay_timer(m);
+			break;
 		case TIMER_SWEEP:
 			sweep(m);
 			break;
@@ -258,7 +261,8 @@ static int init(struct lm_mesh *m, const struct lm_mesh_config *cfg, struct lm_e
 	m->by_index = calloc(m->max_peers, sizeof(struct peer *));
 	if (m->unproven == NULL || m->proven == NULL || m->by_index == NULL ||
 	    lm_m_due_init(m, &m->sweep, TIMER_SWEEP) != 0 ||
-	    lm_m_due_init(m, &m->stun.due, TIMER_STUN) != 0)
+	    lm_m_due_init(m, &m->stun.due, TIMER_STUN) != 0 ||
+	    lm_m_due_init(m, &m->relay_due, TIMER_RELAY) != 0)
 		return lm_error_set(err, ENOMEM, "out of memory");
 	lm_m_arm(m, &m->sweep, LM_M_SWEEP);
 	return 0;
@@ -287,6 +291,7 @@ struct lm_mesh *lm_mesh_new(const struct lm_mesh_config *cfg, const struct lm_me
 	m->authorities = cfg->authorities;
 	memcpy(m->psk, cfg->psk, sizeof(m->psk));
 	m->lanes = cfg->lanes;
+	m->relay_due_at = LM_TIME_NEVER;
 	m->max_peers = cfg->max_peers;
 	m->eager_peers = cfg->eager_peers != 0 ? cfg->eager_peers : LM_MESH_EAGER_PEERS;
 	m->max_half_open = cfg->max_half_open != 0 ? cfg->max_half_open : LM_M_HALF_OPEN_MAX;

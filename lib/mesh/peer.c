@@ -135,6 +135,7 @@ struct peer *lm_m_peer_new(struct lm_mesh *m, const struct shown_cert *shown,
 	m->n_peers++;
 	if (barred == LM_TRUSTED)
 		p->index = take_index(m, p);
+	lm_m_relay_role(m, p, c);
 	return p;
 }
 
@@ -145,9 +146,18 @@ static void unpublish(struct lm_mesh *m, struct peer *p)
 	p->published = false;
 }
 
+static void forget_relays(struct lm_mesh *m, struct peer *p)
+{
+	static const struct lm_cert none;
+
+	lm_m_ways_drop(m, p);
+	lm_m_relay_role(m, p, &none);
+}
+
 void lm_m_peer_free(struct lm_mesh *m, struct peer *p)
 {
 	lm_m_sessions_free(m, p, 0);
+	forget_relays(m, p);
 	unpublish(m, p);
 	if (p->barred == LM_TRUSTED)
 		lm_m_overlay_del(m, lm_m_cert(p));
@@ -183,6 +193,7 @@ static void bar(struct lm_mesh *m, struct peer *p, enum lm_verdict v)
 		   lm_verdict_text(v));
 	lm_m_connect_stop(m, p);
 	lm_m_sessions_free(m, p, LM_CLOSE_UNTRUSTED);
+	lm_m_ways_drop(m, p);
 	lm_m_disarm(m, &p->liveness);
 	unpublish(m, p);
 	drop_index(m, p);
@@ -267,6 +278,7 @@ void lm_m_peer_cert(struct lm_mesh *m, struct peer *p, const struct shown_cert *
 	}
 	free(p->cert);
 	p->cert = kept;
+	lm_m_relay_role(m, p, &shown->c);
 	if (was_barred) {
 		unbar(m, p);
 		return;

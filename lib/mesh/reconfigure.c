@@ -73,6 +73,7 @@ static int take_cert(struct lm_mesh *m, const struct lm_cert *fresh, const uint8
 	m->cert_raw = raw;
 	m->cert_len = len;
 	m->cert = *fresh;
+	lm_m_relaying_check(m);
 	return 0;
 }
 

@@ -120,6 +120,10 @@ void lm_m_path_use(struct lm_mesh *m, struct peer *p, struct path *r)
 	if (before != NULL && before != r)
 		before->next = m->now.mono + LM_M_PROBE_PACE;
 	lm_m_reach(m, p);
+	if (p->n_pairs > 0)
+		lm_m_pairs_moved(m, p);
+	if (p->is_relay)
+		lm_m_ways_moved(m, p);
 }
 
 void lm_m_select(struct lm_mesh *m, struct peer *p)
@@ -172,6 +176,7 @@ void lm_m_no_path(struct lm_mesh *m, struct peer *p)
 		r->next = next;
 		next += LM_M_PROBE_PACE;
 	}
+	lm_m_relay_no_path(m, p);
 }
 
 /* The active one is dead or gone. */

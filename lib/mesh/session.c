@@ -81,6 +81,9 @@ static void went_down(struct lm_mesh *m, struct peer *p)
 	p->probing = 0;
 	p->active = p->rx_path = p->moved_to = p->better = NULL;
 	lm_m_reach(m, p);
+	lm_m_pairs_drop(m, p);
+	if (p->is_relay)
+		lm_m_ways_lost(m, p);
 	lm_m_disarm(m, &p->liveness);
 	m->count.sessions_down++;
 	(void)m->ops.sa_out_set(m->user, p->index, NULL);

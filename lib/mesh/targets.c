@@ -47,6 +47,18 @@ static unsigned rank(const struct candidate *c, bool near)
 	}
 }
 
+/* Ways through relays: they work, if the peer is there at all. */
+static unsigned ways(const struct peer *p, struct lm_path out[LM_M_TARGETS])
+{
+	const struct path *r;
+	unsigned n = 0;
+
+	DL_FOREACH2(p->paths, r, next_path)
+	if (r->path.relay != 0 && n < LM_M_TARGETS / 2)
+		out[n++] = r->path;
+	return n;
+}
+
 /* Port by port, so that two datagrams to one address are as far apart as can be; each round begins
  * with the next port, as the budget of an address may not do for all. When there are more than a
  * round may have, each round takes up where the one before ended. */
@@ -56,9 +68,10 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 	struct lm_path all[LM_MESH_WAN_MAX * LM_M_CANDIDATES];
 	bool near = behind_our_nat(m, p);
 	uint16_t ports[LM_MESH_WAN_MAX];
-	unsigned n = 0, n_ports = 0, first, taken;
+	unsigned n = 0, n_ports = 0, first, taken, room, relays;
 
-	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote)) {
+	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote) &&
+	    (p->path.relay == 0 || lm_m_way(m, p, &p->path) != NULL)) {
 		out[0] = p->path;
 		return 1;
 	}
@@ -76,9 +89,11 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 				    !lm_m_own_endpoint(m, ep))
 					all[n++] = (struct lm_path){.port = port, .remote = *ep};
 			}
-	first = n > LM_M_TARGETS ? p->rounds * LM_M_TARGETS : 0;
-	taken = n < LM_M_TARGETS ? n : LM_M_TARGETS;
+	relays = ways(p, out);
+	room = LM_M_TARGETS - relays;
+	first = n > room ? p->rounds * room : 0;
+	taken = n < room ? n : room;
 	for (unsigned i = 0; i < taken; i++)
-		out[i] = all[(first + i) % n];
-	return (uint8_t)taken;
+		out[relays + i] = all[(first + i) % n];
+	return (uint8_t)(relays + taken);
 }

@@ -29,21 +29,29 @@ static void encode_pad(struct lm_writer *w, size_t body)
 	lm_w_zero(w, body);
 }
 
+void lm_m_send_frame(struct lm_mesh *m, struct session *s, const struct lm_path *to,
+		     const struct lm_frame *f, size_t pad)
+{
+	uint8_t buf[LM_FRAMES_MAX];
+	struct lm_writer w = lm_writer(buf, sizeof(buf));
+
+	lm_frame_encode(&w, f);
+	if (pad > 0)
+		encode_pad(&w, pad);
+	send_frames(m, s, to, &w);
+}
+
 void lm_m_probe(struct lm_mesh *m, struct session *s, struct path *r)
 {
 	struct probe *slot = &r->probes[r->next_probe];
 	struct lm_frame f = {.type = LM_FRAME_PROBE};
-	uint8_t buf[64];
-	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
 	m->ops.random(m->user, &f.u.probe.token, sizeof(f.u.probe.token));
 	r->next_probe = (uint8_t)((r->next_probe + 1) % LM_M_PROBES);
 	*slot = (struct probe){.token = f.u.probe.token, .sent = m->now.mono};
 	r->last_probe = m->now.mono;
 	r->sent++;
-	lm_frame_encode(&w, &f);
-	encode_pad(&w, PROBE_PAD);
-	send_frames(m, s, &r->path, &w);
+	lm_m_send_frame(m, s, &r->path, &f, PROBE_PAD);
 }
 
 /* For what nobody has asked: where traffic goes, unless the peer seems to have left that. */
@@ -61,32 +69,23 @@ static const struct lm_path *usual_path(const struct session *s)
 void lm_m_close(struct lm_mesh *m, struct session *s, uint8_t reason)
 {
 	struct lm_frame f = {.type = LM_FRAME_CLOSE, .u.close.reason = reason};
-	uint8_t buf[16];
-	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
-	lm_frame_encode(&w, &f);
-	send_frames(m, s, usual_path(s), &w);
+	lm_m_send_frame(m, s, usual_path(s), &f, 0);
 }
 
 void lm_m_send_announcement(struct lm_mesh *m, struct session *s, const uint8_t *data, size_t len)
 {
 	struct lm_frame f = {.type = LM_FRAME_ANNOUNCEMENT, .u.announcement = {data, len}};
-	uint8_t buf[LM_FRAMES_MAX];
-	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
-	lm_frame_encode(&w, &f);
-	send_frames(m, s, usual_path(s), &w);
+	lm_m_send_frame(m, s, usual_path(s), &f, 0);
 }
 
 static void reply(struct lm_mesh *m, struct session *s, uint64_t token, const struct lm_path *to)
 {
 	struct lm_frame f = {.type = LM_FRAME_PROBE_REPLY,
 			     .u.reply = {.token = token, .observed = to->remote}};
-	uint8_t buf[64];
-	struct lm_writer w = lm_writer(buf, sizeof(buf));
 
-	lm_frame_encode(&w, &f);
-	send_frames(m, s, to, &w);
+	lm_m_send_frame(m, s, to, &f, 0);
 }
 
 /* The peer dropped the session. */
@@ -116,6 +115,7 @@ struct said {
 	uint8_t reason;
 	const uint8_t *ann;
 	size_t ann_len;
+	struct lm_frame relay; /* type PAD: none */
 };
 
 /* Of each kind the first counts: one message is never worth more than one answer. */
@@ -140,6 +140,8 @@ static bool parse(const uint8_t *frames, size_t len, struct said *out)
 		} else if (f.type == LM_FRAME_ANNOUNCEMENT && out->ann == NULL) {
 			out->ann = f.u.announcement.data;
 			out->ann_len = f.u.announcement.len;
+		} else if (f.type >= LM_FRAME_RELAY_OPEN && out->relay.type == LM_FRAME_PAD) {
+			out->relay = f;
 		}
 	}
 	return rc == 0;
@@ -216,4 +218,6 @@ void lm_m_on_transport(struct lm_mesh *m, const struct lm_path *from, const uint
 		lm_m_roam(m, s->peer, from, false);
 	if (said.ann != NULL)
 		(void)lm_m_announcement(m, said.ann, said.ann_len, s);
+	if (said.relay.type != LM_FRAME_PAD)
+		lm_m_relay_frame(m, s, from, &said.relay);
 }

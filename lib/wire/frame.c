@@ -3,6 +3,46 @@
 
 #include <errno.h>
 
+static bool has_id(uint8_t type)
+{
+	return type == LM_FRAME_RELAY_OFFER || type == LM_FRAME_RELAY_ACCEPT ||
+	       type == LM_FRAME_RELAY_READY || type == LM_FRAME_RELAY_END;
+}
+
+static bool has_node(uint8_t type)
+{
+	return type == LM_FRAME_RELAY_OPEN || type == LM_FRAME_RELAY_OFFER ||
+	       type == LM_FRAME_RELAY_READY || type == LM_FRAME_RELAY_REFUSED;
+}
+
+static void relay_write(struct lm_writer *w, const struct lm_frame *f)
+{
+	if (has_id(f->type)) {
+		lm_w_u64(w, f->u.relay.id);
+		if (f->u.relay.id == 0)
+			w->bad = true;
+	}
+	if (has_node(f->type))
+		lm_w_copy(w, f->u.relay.node, LM_KEY_LEN);
+	if (f->type == LM_FRAME_RELAY_REFUSED)
+		lm_w_u8(w, f->u.relay.reason);
+}
+
+static int relay_read(struct lm_reader *r, struct lm_frame *out)
+{
+	memset(&out->u.relay, 0, sizeof(out->u.relay));
+	if (has_id(out->type)) {
+		out->u.relay.id = lm_r_u64(r);
+		if (out->u.relay.id == 0)
+			return -EBADMSG;
+	}
+	if (has_node(out->type))
+		lm_r_copy(r, out->u.relay.node, LM_KEY_LEN);
+	if (out->type == LM_FRAME_RELAY_REFUSED)
+		out->u.relay.reason = lm_r_u8(r);
+	return 0;
+}
+
 void lm_frame_encode(struct lm_writer *w, const struct lm_frame *f)
 {
 	uint8_t *len_at;
@@ -28,6 +68,14 @@ void lm_frame_encode(struct lm_writer *w, const struct lm_frame *f)
 		lm_w_copy(w, f->u.announcement.data, f->u.announcement.len);
 		if (f->u.announcement.len == 0 || f->u.announcement.len > LM_ANNOUNCE_MAX)
 			w->bad = true;
+		break;
+	case LM_FRAME_RELAY_OPEN:
+	case LM_FRAME_RELAY_OFFER:
+	case LM_FRAME_RELAY_ACCEPT:
+	case LM_FRAME_RELAY_READY:
+	case LM_FRAME_RELAY_REFUSED:
+	case LM_FRAME_RELAY_END:
+		relay_write(w, f);
 		break;
 	default:
 		break; /* LM_FRAME_PAD: no body */
@@ -58,6 +106,15 @@ static int body(uint8_t type, struct lm_reader b, struct lm_frame *out)
 		out->u.announcement.len = lm_r_left(&b);
 		out->u.announcement.data = lm_r_bytes(&b, out->u.announcement.len);
 		if (out->u.announcement.len == 0 || out->u.announcement.len > LM_ANNOUNCE_MAX)
+			return -EBADMSG;
+		break;
+	case LM_FRAME_RELAY_OPEN:
+	case LM_FRAME_RELAY_OFFER:
+	case LM_FRAME_RELAY_ACCEPT:
+	case LM_FRAME_RELAY_READY:
+	case LM_FRAME_RELAY_REFUSED:
+	case LM_FRAME_RELAY_END:
+		if (relay_read(&b, out) != 0)
 			return -EBADMSG;
 		break;
 	default:

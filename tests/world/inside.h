@@ -22,6 +22,17 @@ void plane_stop(struct node *n);
 void plane_free(struct node *n);
 void plane_report(struct node *n);
 
+/* relay.c: relay ids */
+int relay_set(void *user, const struct lm_mesh_relay *r);
+void relay_end(void *user, uint64_t id);
+/* Sends on the path, with a relay's header if it goes through one. */
+void relay_send(struct node *n, const struct lm_path *path, const uint8_t *data, size_t len);
+/* A relayed datagram. True: it is for the node, and this is what is inside. */
+bool relay_arrive(struct node *n, unsigned port, const struct datagram *d, struct datagram *inner,
+		  uint64_t *id);
+/* ESP, straight or relayed? */
+bool relay_is_esp(const uint8_t *data, size_t len);
+
 /* index.c */
 /* True when no outbound SA ever had this key before. */
 bool key_fresh(struct world *w, const struct lm_esp_key *key);

@@ -54,7 +54,7 @@ static bool go_out(struct world *w, struct datagram *d)
 
 static void launch(struct world *w, struct datagram *d, lm_time extra, unsigned loss)
 {
-	bool esp = lm_demux(d->data, d->len) == LM_DEMUX_ESP;
+	bool esp = relay_is_esp(d->data, d->len);
 
 	if (world_random(w, 1000) < loss) {
 		w->lost++;

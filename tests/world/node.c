@@ -158,6 +158,7 @@ void node_start(struct node *n)
 	if (n->mesh == NULL)
 		world_fail(n->world, "node %u: %s", n->number, err.text);
 	n->log = kept;
+	lm_mesh_relaying(n->mesh, world_now(n->world, n), n->relay_pairs);
 	node_local(n);
 }
 

@@ -128,7 +128,7 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 		n->answered += len;
 	world_must(w, !overlay_has(w, &path->remote.ip)); /* FAULTS row 32 */
 	if (!n->silent)
-		net_send(n, path->port, &path->remote, data, len);
+		relay_send(n, path, data, len);
 }
 
 static bool known(const struct node *n, uint32_t peer)
@@ -321,6 +321,8 @@ const struct lm_mesh_ops plane_ops = {
     .sa_out_set = op_sa_out_set,
     .path_set = op_path_set,
     .reachable = op_reachable,
+    .relay_set = relay_set,
+    .relay_end = relay_end,
     .peer_set = op_peer_set,
     .peer_gone = op_peer_gone,
     .announce = op_announce,
@@ -337,7 +339,7 @@ void plane_start(struct node *n)
 
 void plane_stop(struct node *n)
 {
-	world_must(n->world, n->n_sas == 0);
+	world_must(n->world, n->n_sas == 0 && n->n_relays == 0);
 	for (unsigned i = 0; i < n->max_peers; i++)
 		world_must(n->world, !n->peers[i].used);
 	plane_free(n);
@@ -349,6 +351,9 @@ void plane_free(struct node *n)
 	free(n->sas);
 	free(n->spis.slots);
 	free(n->active);
+	free(n->relays);
+	n->relays = NULL;
+	n->n_relays = 0;
 	n->peers = NULL;
 	n->sas = NULL;
 	n->active = NULL;
@@ -395,17 +400,17 @@ bool node_send_esp(struct node *a, struct node *b)
 		touch(a, own);
 	a->esp_sent++;
 	if (!a->silent)
-		net_send(a, p->path.port, &p->path.remote, pkt, sizeof(pkt));
+		relay_send(a, &p->path, pkt, sizeof(pkt));
 	return true;
 }
 
-static void deliver_esp(struct node *n, unsigned port, const struct datagram *d)
+static void deliver_esp(struct node *n, unsigned port, uint64_t relay, const struct datagram *d)
 {
 	struct world *w = n->world;
 	struct lm_reader r = lm_reader(d->data, d->len);
 	uint32_t spi = lm_r_u32(&r), seq = lm_r_u32(&r), from, to;
 	struct sa_in *sa = find_sa(n, spi);
-	struct lm_path path = {.port = (uint16_t)port, .remote = d->from};
+	struct lm_path path = {.port = (uint16_t)port, .remote = d->from, .relay = relay};
 	struct lm_esp_key key;
 
 	lm_r_copy(&r, &key, sizeof(key));
@@ -429,7 +434,7 @@ static void deliver_esp(struct node *n, unsigned port, const struct datagram *d)
 	if (seq <= sa->top)
 		return;
 	sa->top = seq;
-	if (sa->has_from && sa->from.port == path.port &&
+	if (sa->has_from && sa->from.port == path.port && sa->from.relay == relay &&
 	    lm_endpoint_equal(&sa->from.remote, &path.remote))
 		return;
 	sa->has_from = true;
@@ -437,13 +442,13 @@ static void deliver_esp(struct node *n, unsigned port, const struct datagram *d)
 	lm_mesh_moved(n->mesh, world_now(w, n), sa->spi_base, &path);
 }
 
-void node_deliver(struct node *n, unsigned port, const struct datagram *d)
+static void deliver(struct node *n, unsigned port, uint64_t relay, const struct datagram *d)
 {
 	struct world *w = n->world;
 	uint8_t type = lm_msg_type(d->data, d->len);
 
 	if (lm_demux(d->data, d->len) == LM_DEMUX_ESP) {
-		deliver_esp(n, port, d);
+		deliver_esp(n, port, relay, d);
 		node_sync(n);
 		return;
 	}
@@ -453,9 +458,10 @@ void node_deliver(struct node *n, unsigned port, const struct datagram *d)
 	n->got_bytes += d->len;
 	n->answered = 0;
 	n->asker = d->from;
-	lm_mesh_datagram(n->mesh, world_now(w, n),
-			 &(struct lm_path){.port = (uint16_t)port, .remote = d->from}, d->data,
-			 d->len);
+	lm_mesh_datagram(
+	    n->mesh, world_now(w, n),
+	    &(struct lm_path){.port = (uint16_t)port, .remote = d->from, .relay = relay}, d->data,
+	    d->len);
 	/* FAULTS row 20: who has not shown that he is a peer is never sent more than he sent.
 	 * Message 2 and a cookie come from where we asked. */
 	if (type != LM_MSG_TRANSPORT && type != LM_MSG_RESP && type != LM_MSG_COOKIE)
@@ -463,6 +469,17 @@ void node_deliver(struct node *n, unsigned port, const struct datagram *d)
 			world_fail(w, "gw%u answers %zu bytes with %llu", n->number, d->len,
 				   (unsigned long long)n->answered);
 	node_sync(n);
+}
+
+void node_deliver(struct node *n, unsigned port, const struct datagram *d)
+{
+	struct datagram inner;
+	uint64_t id;
+
+	if (lm_msg_type(d->data, d->len) != LM_MSG_RELAY)
+		deliver(n, port, 0, d);
+	else if (relay_arrive(n, port, d, &inner, &id))
+		deliver(n, port, id, &inner);
 }
 
 void plane_report(struct node *n)

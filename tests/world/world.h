@@ -10,11 +10,12 @@
 
 #include <lanemesh/mesh.h>
 
-#define WORLD_PORTS  4
-#define WORLD_SMALL  64		/* up to here addresses may be changed by plain assignment */
-#define WORLD_WALL   1800000000 /* wall clock at the start */
-#define WORLD_START  (1000 * LM_SEC)
-#define WORLD_REPORT (50 * LM_MSEC) /* of what the workers saw */
+#define WORLD_PORTS	   4
+#define WORLD_DATAGRAM_MAX (LM_CONTROL_MAX + LM_RELAY_HDR_LEN)
+#define WORLD_SMALL	   64	      /* up to here addresses may be changed by plain assignment */
+#define WORLD_WALL	   1800000000 /* wall clock at the start */
+#define WORLD_START	   (1000 * LM_SEC)
+#define WORLD_REPORT	   (50 * LM_MSEC) /* of what the workers saw */
 
 struct world;
 struct node;
@@ -89,7 +90,10 @@ struct node {
 	struct spi_table spis;
 	uint32_t *active; /* of sas, since the last report */
 	uint32_t n_active, cap_active;
-	struct node_peer *peers;       /* max_peers of them, while it is up */
+	struct node_peer *peers;      /* max_peers of them, while it is up */
+	struct lm_mesh_relay *relays; /* ids of the data plane */
+	unsigned n_relays;
+	uint32_t relay_pairs;	       /* it relays between at most */
 	uint64_t revoked_by;	       /* number of the list that names it, 0 = none */
 	uint64_t list;		       /* number of the newest list that its mesh has taken */
 	int fail_sa_in, fail_peer_set; /* the next so many calls fail */
@@ -100,6 +104,7 @@ struct node {
 	struct lm_endpoint asker; /* source of the last datagram that came in */
 	uint64_t answered;	  /* bytes sent there since then */
 	uint64_t sas_added, sas_removed, out_sets, path_sets, announces, revocations;
+	uint64_t relayed, relayed_bytes, relay_refused;
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
 	void *user;
 	void (*announced)(struct node *n); /* ann has changed (opt) */
@@ -119,13 +124,13 @@ struct datagram {
 	uint8_t sender_port;
 	struct lm_endpoint from, to;
 	size_t len;
-	uint8_t data[LM_CONTROL_MAX];
+	uint8_t data[WORLD_DATAGRAM_MAX];
 };
 
 /* A UDP server in the open that is no node. */
 struct service {
 	struct lm_endpoint at;
-	/* Length of the answer in out (LM_CONTROL_MAX bytes), 0: none. */
+	/* Length of the answer in out (WORLD_DATAGRAM_MAX bytes), 0: none. */
 	size_t (*answer)(struct world *w, void *user, const struct lm_endpoint *from,
 			 const uint8_t *data, size_t len, uint8_t *out);
 	void *user;

@@ -77,8 +77,10 @@ static void live_and_not_live(void **state)
 
 	both[1]->log_level = LM_LOG_ERROR;
 	check(both, 1, "log_level+", false);
+	both[1]->relay.rate_mbit++;
+	check(both, 2, "relay.rate_mbit+ log_level+", false);
 	both[1]->ports[1].mtu = 1400;
-	check(both, 2, "ports[1].mtu- log_level+", true);
+	check(both, 3, "ports[1].mtu- relay.rate_mbit+ log_level+", true);
 }
 
 static void elements_of_lists(void **state)

@@ -116,6 +116,9 @@ static void values(void **state)
 	assert_int_equal(wan->n_accept_tcp, 2);
 	assert_int_equal(wan->accept_tcp[1], 179);
 	assert_int_equal(wan->accept_udp[0], 520);
+	assert_true(c->relay.enabled);
+	assert_int_equal(c->relay.pairs, 4096);
+	assert_int_equal(c->relay.rate_mbit, 0);
 	assert_int_equal(c->workers.n_cpus, 2);
 	assert_int_equal(c->workers.idle, LM_IDLE_POLL);
 	assert_int_equal(c->memory.hugepages, LM_HUGEPAGES_NO);

@@ -9,6 +9,7 @@
 #define PEERS	   64
 #define FRAMES_MAX 65536
 #define ROUTES_MAX 65536
+#define RELAYS	   64
 
 struct route {
 	struct lm_prefix prefix;
@@ -30,6 +31,8 @@ struct lm_dp {
 	struct fake_frame *frames;
 	unsigned n_frames;
 	struct fake_peer peers[PEERS];
+	struct fake_relay relays[RELAYS];
+	uint64_t quota;
 	struct lm_ip addresses[LM_DP_PORTS_MAX][LM_DP_ADDRESSES_MAX];
 	unsigned n_addresses[LM_DP_PORTS_MAX], n_own;
 	struct punt *punts, **punts_tail;
@@ -232,6 +235,54 @@ int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer
 	dp->peers[peer].inner_mtu = inner_mtu;
 	dp->peers[peer].path_changes++;
 	return 0;
+}
+
+const struct fake_relay *fake_relay(const struct lm_dp *dp, uint64_t id)
+{
+	for (unsigned i = 0; i < RELAYS; i++)
+		if (dp->relays[i].id == id)
+			return &dp->relays[i];
+	return NULL;
+}
+
+int lm_dp_relay_set(struct lm_dp *dp, uint64_t id, const struct lm_dp_relay *r)
+{
+	struct fake_relay *at = (struct fake_relay *)fake_relay(dp, id);
+
+	if (at == NULL)
+		at = (struct fake_relay *)fake_relay(dp, 0);
+	if (at == NULL)
+		return -ENOSPC;
+	*at = (struct fake_relay){.id = id, .r = *r};
+	if (r->outer != NULL) {
+		at->outer = *r->outer;
+		at->r.outer = &at->outer;
+	}
+	return 0;
+}
+
+void lm_dp_relay_end(struct lm_dp *dp, uint64_t id)
+{
+	struct fake_relay *at = (struct fake_relay *)fake_relay(dp, id);
+
+	if (at != NULL)
+		*at = (struct fake_relay){0};
+}
+
+void lm_dp_relay_quota(struct lm_dp *dp, uint64_t bytes_per_second)
+{
+	dp->quota = bytes_per_second;
+}
+
+uint64_t fake_relay_quota(const struct lm_dp *dp)
+{
+	return dp->quota;
+}
+
+int lm_dp_relay_usage(const struct lm_dp *dp, uint64_t id, struct lm_dp_relay_usage *out)
+{
+	*out = (struct lm_dp_relay_usage){.packets = 1, .bytes = 100};
+	return fake_relay(dp, id) != NULL ? 0 : -ENOENT;
 }
 
 const struct fake_peer *fake_peer(const struct lm_dp *dp, uint32_t peer)

@@ -49,6 +49,14 @@ struct fake_peer {
 	uint16_t inner_mtu;
 	unsigned path_changes;
 };
+/* What the data plane holds for a relay id; NULL: nothing. */
+struct fake_relay {
+	uint64_t id;
+	struct lm_dp_relay r;
+	struct lm_outer outer;
+};
+const struct fake_relay *fake_relay(const struct lm_dp *dp, uint64_t id);
+uint64_t fake_relay_quota(const struct lm_dp *dp);
 const struct fake_peer *fake_peer(const struct lm_dp *dp, uint32_t peer);
 unsigned fake_addresses(const struct lm_dp *dp, uint16_t port, const struct lm_ip **ips);
 unsigned fake_own(const struct lm_dp *dp);

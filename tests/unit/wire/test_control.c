@@ -317,6 +317,56 @@ static void frames(void **state)
 	assert_int_equal(lm_frame_next(&r, &f), 0);
 }
 
+/* Frames about relays, each with the length of its body, shorter or longer ones being malformed. */
+static void relay_frames(void **state)
+{
+	static const struct {
+		uint8_t type, len;
+		bool id, node;
+	} kinds[] = {
+	    {LM_FRAME_RELAY_OPEN, 32, false, true},    {LM_FRAME_RELAY_OFFER, 40, true, true},
+	    {LM_FRAME_RELAY_ACCEPT, 8, true, false},   {LM_FRAME_RELAY_READY, 40, true, true},
+	    {LM_FRAME_RELAY_REFUSED, 33, false, true}, {LM_FRAME_RELAY_END, 8, true, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < LM_ARRAY_SIZE(kinds); i++) {
+		struct lm_frame in = {.type = kinds[i].type}, out;
+		uint8_t buf[64];
+		struct lm_writer w = lm_writer(buf, sizeof(buf));
+		struct lm_reader r;
+
+		in.u.relay.id = 0x0102030405060708;
+		memset(in.u.relay.node, 0x5a, LM_KEY_LEN);
+		in.u.relay.reason = kinds[i].type == LM_FRAME_RELAY_REFUSED ? 3 : 0;
+		lm_frame_encode(&w, &in);
+		assert_false(w.bad);
+		assert_int_equal(lm_w_len(&w), 3 + kinds[i].len);
+		assert_int_equal(buf[2], kinds[i].len);
+		r = lm_reader(buf, lm_w_len(&w));
+		assert_int_equal(lm_frame_next(&r, &out), 1);
+		assert_int_equal(out.type, in.type);
+		assert_true(out.u.relay.id == (kinds[i].id ? in.u.relay.id : 0));
+		assert_int_equal(out.u.relay.node[31], kinds[i].node ? 0x5a : 0);
+		assert_int_equal(out.u.relay.reason, in.u.relay.reason);
+		for (int change = -1; change <= 1; change += 2) {
+			buf[2] = (uint8_t)(kinds[i].len + change);
+			r = lm_reader(buf, lm_w_len(&w) + (size_t)change);
+			assert_int_equal(lm_frame_next(&r, &out), -EBADMSG);
+		}
+		if (!kinds[i].id)
+			continue;
+		buf[2] = kinds[i].len;
+		memset(buf + 3, 0, 8); /* no id */
+		r = lm_reader(buf, lm_w_len(&w));
+		assert_int_equal(lm_frame_next(&r, &out), -EBADMSG);
+		in.u.relay.id = 0;
+		w = lm_writer(buf, sizeof(buf));
+		lm_frame_encode(&w, &in);
+		assert_true(w.bad);
+	}
+}
+
 static void frames_refused(void **state)
 {
 	static const struct {
@@ -368,6 +418,7 @@ int main(void)
 	    cmocka_unit_test(message_relay),
 	    cmocka_unit_test(hello),
 	    cmocka_unit_test(frames),
+	    cmocka_unit_test(relay_frames),
 	    cmocka_unit_test(frames_refused),
 	};
 
