@@ -7,25 +7,11 @@
 
 /* In the order of the help. */
 const struct cli_command *const cli_commands[] = {
-    &cli_authority_create,
-    &cli_keygen,
-    &cli_sign,
-    &cli_revoke,
-    &cli_inspect,
-    &cli_check_config,
-    &cli_status,
-    &cli_peers,
-    &cli_routes,
-    &cli_relays,
-    &cli_sa,
-    &cli_ports,
-    &cli_workers,
-    &cli_drops,
-    &cli_ping,
-    &cli_why,
-    &cli_netcheck,
-    &cli_reload,
-    NULL,
+    &cli_authority_create, &cli_keygen,	      &cli_sign,   &cli_revoke,
+    &cli_inspect,	   &cli_check_config, &cli_status, &cli_peers,
+    &cli_routes,	   &cli_relays,	      &cli_sa,	   &cli_ports,
+    &cli_workers,	   &cli_drops,	      &cli_ping,   &cli_why,
+    &cli_netcheck,	   &cli_reload,	      NULL,
 };
 
 /* How many words of argv are the command's name; 0 when they are another's. */

@@ -220,8 +220,8 @@ int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_me
  * lm_mesh_reconfigure. n = 0: none. 0 or -EINVAL with err, then nothing has changed. */
 int lm_mesh_prefixes(struct lm_mesh *m, struct lm_now now, const struct lm_prefix *prefixes,
 		     uint8_t n, struct lm_error *err) LM_MUST_CHECK;
-/* Traffic for the peer finds no session (lm_mesh_ops.sa_out_set): to be said when it does, and again
- * as long as it goes on, about each second. */
+/* Traffic for the peer finds no session (lm_mesh_ops.sa_out_set): to be said when it does, and
+ * again as long as it goes on, about each second. */
 void lm_mesh_wanted(struct lm_mesh *m, struct lm_now now, uint32_t peer);
 /* Starts a handshake with the peer at the next tick (e.g. an operator asks). -ENOENT for an unknown
  * number. */

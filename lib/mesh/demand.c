@@ -13,7 +13,8 @@
 
 bool lm_m_wants(const struct lm_mesh *m, const struct peer *p)
 {
-	return m->n_peers <= m->eager_peers || m->now.mono < p->wanted_until;
+	/* A relay is asked for at once when the straight way to somebody dies. */
+	return m->n_peers <= m->eager_peers || p->is_relay || m->now.mono < p->wanted_until;
 }
 
 void lm_m_want(struct lm_mesh *m, struct peer *p)

@@ -8,6 +8,7 @@
 #
 #   gwN 198.18.N.2 - .1 natN 198.19.N.2 - .1 wan        natN: public, masquerade, or as the round says
 #   site 4: natN 198.20.4.2 - .1 cgn 198.19.4.2 - .1 wan
+# alone
 lab_sites="1 2 3 4"
 . "$(dirname "$0")/lib.sh"
 need nft turnserver stdbuf

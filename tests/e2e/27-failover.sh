@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
+# alone
 # Two gateways with two WAN ports each. The path in use is cut again and again under 10,000 packets
 # a second, both ways or one: traffic is back within 400 ms (median), 800 ms (worst), by the same
 # session. LM_LONG=1: 20 cuts and not 6.

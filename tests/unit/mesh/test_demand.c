@@ -9,17 +9,24 @@ static bool idle(const struct node *a, const struct node *b)
 	return !node_up(a, b, &info) && info.cert != NULL && info.state == LM_PEER_IDLE;
 }
 
-static struct node *third_begin(struct pair *p, uint64_t seed)
+static struct node *third_of_roles(struct pair *p, uint64_t seed, uint32_t roles)
 {
 	struct node *c;
 
 	pair_begin(p, seed);
 	c = world_node(&p->w);
+	c->cert_body.roles = roles;
+	node_sign(c, p->w.authority);
 	p->a->eager_peers = p->b->eager_peers = c->eager_peers = 1; /* each has two */
 	p->w.esp_may_miss = true;
 	node_start(c);
 	pair_start(p);
 	return c;
+}
+
+static struct node *third_begin(struct pair *p, uint64_t seed)
+{
+	return third_of_roles(p, seed, 0);
 }
 
 static void test_on_demand(void **state)
@@ -91,12 +98,36 @@ static void test_small_again(void **state)
 	world_free(&p.w);
 }
 
+static bool relay_up(struct world *w, void *user)
+{
+	struct node **n = user;
+
+	(void)w;
+	return node_up(n[0], n[2], NULL) && node_up(n[1], n[2], NULL);
+}
+
+/* A relay is there before anybody needs it. */
+static void test_relay_is_kept(void **state)
+{
+	struct node *all[3];
+	struct pair p;
+
+	(void)state;
+	all[2] = third_of_roles(&p, 4, LM_ROLE_RELAY);
+	all[0] = p.a;
+	all[1] = p.b;
+	assert_true(world_until(&p.w, 5 * LM_SEC, relay_up, all));
+	assert_true(idle(p.a, p.b) && idle(p.b, p.a));
+	world_free(&p.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_on_demand),
 	    cmocka_unit_test(test_wanted_in_vain),
 	    cmocka_unit_test(test_small_again),
+	    cmocka_unit_test(test_relay_is_kept),
 	};
 
 	if (lm_crypto_init() != 0)
