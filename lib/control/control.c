@@ -102,7 +102,7 @@ static void on_second(uv_timer_t *t)
 
 	c->errors_left = ERRORS_PER_SECOND;
 	lm_control_redump(c);
-	lm_control_local(c);
+	lm_link_check(c);
 	lm_neigh_tick(c, now.mono);
 	lm_directory_expire(c->directory, now.wall);
 	lm_state_save(c);

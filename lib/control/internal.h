@@ -103,6 +103,7 @@ struct lm_control {
 
 	struct lm_prefix announced[LM_PREFIXES_MAX];
 	uint8_t n_announced;
+	bool links_known; /* every port's link was looked at once */
 
 	struct lm_nl *nl;
 	struct lm_rib *rib;

@@ -101,7 +101,8 @@ void lm_link_check(struct lm_control *c)
 		struct lm_twin *t = &c->twins[i];
 		struct lm_dp_port_info info;
 
-		if (lm_dp_port_info(c->dp, i, &info) != 0 || info.link_up == t->has_link)
+		if (lm_dp_port_info(c->dp, i, &info) != 0 ||
+		    (c->links_known && info.link_up == t->has_link))
 			continue;
 		t->has_link = info.link_up;
 		lm_log(&c->log, t->has_link ? LM_LOG_INFO : LM_LOG_WARN, "%s: link is %s", t->name,
@@ -114,6 +115,7 @@ void lm_link_check(struct lm_control *c)
 			lm_underlay_changed(c, i);
 		}
 	}
+	c->links_known = true;
 	if (lan_changed)
 		lm_link_announce(c);
 	lm_control_local(c);

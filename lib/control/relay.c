@@ -35,8 +35,10 @@ static int publish(struct lm_control *c, struct lm_relay_slot *s, bool changed)
 		return 0;
 	d.outer = end ? NULL : &o;
 	rc = lm_dp_relay_set(c->dp, s->id, &d);
-	s->set = rc == 0;
-	s->outer = o;
+	if (rc == 0) { /* else what was set before stays, and is to be ended */
+		s->set = true;
+		s->outer = o;
+	}
 	return rc;
 }
 

@@ -86,6 +86,9 @@ void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx)
 		r->last_rx = rx;
 	p->traffic = m->now.mono;
 	lm_m_relay_want(m, p);
+	/* Nobody wanted a successor when it was due, demand.c. */
+	if (p->current != NULL && p->current->rekey_at <= m->now.mono && !p->connecting)
+		lm_m_connect(m, p, 0, false);
 	if (was_busy || p->current == NULL)
 		return;
 	/* Look at each path soon: what was good enough for an idle one may not be now. */

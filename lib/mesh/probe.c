@@ -116,7 +116,7 @@ static void ask(struct lm_mesh *m, struct peer *p, struct path *r, lm_time wait)
 	lm_m_probe(m, p->current, r);
 	if (r->tries < UINT8_MAX)
 		r->tries++;
-	if (r == p->active && p->probing == 0)
+	if ((r == p->active || p->active == NULL) && p->probing == 0)
 		p->probing = m->now.mono;
 	r->next = m->now.mono + wait;
 }

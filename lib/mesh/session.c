@@ -261,7 +261,7 @@ static void became_current(struct lm_mesh *m, struct session *s, bool was_up)
 	}
 	lm_m_liveness_start(m, p);
 	/* The initiator has measured the round trip with the probe that confirmed the session. */
-	if (!s->initiator && p->active->asked == 0)
+	if (!s->initiator && p->active != NULL && p->active->asked == 0)
 		lm_m_path_ask(m, p, p->active);
 	lm_m_select(m, p);
 }
@@ -309,6 +309,7 @@ bool lm_m_session_confirm(struct lm_mesh *m, struct session *s)
 	p->current = s;
 	lm_m_paths_fill(m, p);
 	became_current(m, s, before != NULL);
+	r = lm_m_path_find(p, &s->path); /* it may have gone with its WAN port */
 	if (r != NULL)
 		lm_m_has_moved(m, p, r);
 	if (m->has_ann)

@@ -18,6 +18,7 @@
 #define RETRY	   (30 * LM_SEC)   /* a server that does not answer */
 #define KEEP	   (25 * LM_SEC)   /* behind NAT: mappings live 30 s and more (RFC 4787 REQ-5) */
 #define KEEP_PLAIN (300 * LM_SEC)  /* without NAT: is there still none? */
+#define ASK_OTHERS (2 * LM_SEC)	   /* at most, after a change that one server reports */
 #define LOOK	   LM_SEC	   /* at most, what peers report is counted this often */
 #define AGREE	   2		   /* peers */
 
@@ -221,6 +222,7 @@ static void ask_others(struct lm_mesh *m, const struct stun_query *than)
 static void answered(struct lm_mesh *m, struct stun_query *q, const struct lm_endpoint *mapped)
 {
 	bool changed = q->answered && !lm_endpoint_equal(&q->mapped, mapped);
+	struct stun *st = &m->stun;
 	lm_time keep = is_local(m, q->port, mapped) ? KEEP_PLAIN : KEEP;
 
 	/* Karn's rule: an answer to one of several requests with one id measures nothing. */
@@ -233,9 +235,19 @@ static void answered(struct lm_mesh *m, struct stun_query *q, const struct lm_en
 	q->fails = 0;
 	q->due = m->now.mono + keep - lm_m_jitter(m, keep / 8);
 	m->count.stun_answered++;
-	if (changed)
+	if (!changed) {
+		look(m);
+		return;
+	}
+	/* A server that answers with another address each time must not make us ask the others, and
+	 * announce, as often. */
+	if (st->asked_others == 0 || lm_m_since(m, st->asked_others) >= ASK_OTHERS) {
+		st->asked_others = m->now.mono;
 		ask_others(m, q);
-	look(m);
+		look(m);
+	} else {
+		st->look = true;
+	}
 }
 
 void lm_m_on_stun(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)

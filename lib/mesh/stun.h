@@ -23,9 +23,10 @@ struct stun {
 	uint8_t n_servers;
 	struct stun_query *queries; /* ports in turn, servers in their order */
 	unsigned n_queries;
-	lm_time paced;	/* nothing is sent before */
-	bool look;	/* what peers report has changed: reflexive is to be found anew */
-	lm_time looked; /* when that was done last */
+	lm_time paced;	      /* nothing is sent before */
+	bool look;	      /* what peers report has changed: reflexive is to be found anew */
+	lm_time looked;	      /* when that was done last */
+	lm_time asked_others; /* all servers anew, since one reported another address */
 	/* What is announced: by WAN port, and IPv4, IPv6. Family 0: none. */
 	struct lm_endpoint reflexive[LM_MESH_WAN_MAX][2];
 };

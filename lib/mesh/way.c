@@ -202,6 +202,8 @@ static void on_offer(struct lm_mesh *m, struct peer *relay, const struct lm_path
 		way = way_new(m, p, relay);
 	if (way == NULL || !open_way(m, way, from, f->u.relay.id)) {
 		say_end(m, relay, from, f->u.relay.id);
+		if (way != NULL && way->state != WAY_OPEN)
+			fail(m, way, LM_M_RELAY_AGAIN);
 		return;
 	}
 	confirmed(m, way);

@@ -3,7 +3,7 @@
  * Flow rules that do the hand-over in hardware. The lane is the lower 6 bits of an SPI, and
  * lane j belongs to worker j mod W: a few rules on those bits cover every session there will
  * ever be, and none of them changes while the gateway runs. What is no ESP (control messages,
- * STUN) may match too, which does no harm: any worker punts it.
+ * relayed datagrams, STUN) has no SPI's top bit, and is left to RSS.
  */
 #include "port_internal.h"
 
@@ -30,8 +30,9 @@ static int add(const struct lm_port *p, uint16_t udp_port, unsigned workers, boo
 	const struct rte_flow_attr attr = {.ingress = 1};
 	const struct rte_flow_item_udp udp = {.hdr.dst_port = htobe16(udp_port)},
 				       udp_mask = {.hdr.dst_port = UINT16_MAX};
-	const struct rte_flow_item_esp esp = {.hdr.spi = htobe32(value)},
-				       esp_mask = {.hdr.spi = htobe32(values(workers) - 1)};
+	const struct rte_flow_item_esp esp = {.hdr.spi = htobe32(LM_SPI_MIN | value)},
+				       esp_mask = {.hdr.spi =
+						       htobe32(LM_SPI_MIN | (values(workers) - 1))};
 	const struct rte_flow_item pattern[] = {
 	    {.type = RTE_FLOW_ITEM_TYPE_ETH},
 	    {.type = ip6 ? RTE_FLOW_ITEM_TYPE_IPV6 : RTE_FLOW_ITEM_TYPE_IPV4},

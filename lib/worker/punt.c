@@ -100,9 +100,11 @@ void lm_punt_wanted(struct lm_worker *w, uint32_t peer)
 	lm_time *wanted = &w->dp->peer[peer].wanted;
 	lm_time last = __atomic_load_n(wanted, __ATOMIC_RELAXED);
 
-	if (last != 0 && w->now - last < LM_SEC)
+	if (last != 0 && w->now < last + LM_SEC)
 		return;
-	if (put(w, w->punt_other, &(struct lm_punt_item){.kind = LM_PUNT_WANTED, .peer = peer}))
+	/* One LAN host can ask for many peers: others need the ring too. */
+	if (rte_ring_count(w->punt_other) <= rte_ring_get_capacity(w->punt_other) / 2 &&
+	    put(w, w->punt_other, &(struct lm_punt_item){.kind = LM_PUNT_WANTED, .peer = peer}))
 		__atomic_store_n(wanted, w->now, __ATOMIC_RELAXED);
 }
 

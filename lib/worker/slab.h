@@ -21,7 +21,7 @@ struct lm_slab_class {
 };
 
 /* Zeroed: empty. One thread (control) uses it. Sizes are few: number of lanes, and kinds. */
-#define LM_SLAB_CLASSES 80
+#define LM_SLAB_CLASSES 96
 struct lm_slab {
 	struct lm_slab_class class[LM_SLAB_CLASSES];
 	unsigned n;
