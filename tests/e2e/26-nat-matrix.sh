@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Real NATs of the kernel between the gateways: none, port-preserving, random ports (symmetric),
 # two levels (CGNAT), two sites behind one NAT, no UDP but over IPv6, IPv6 behind stateful
-# firewalls. Every pair that has a direct way (RFC 5128) takes it within 5 s of both gateways being
-# up, and its first packet passes within 2 s. A foreign STUN server (coturn) and the coordinator
-# together say what kind of NAT it is.
+# firewalls. Every pair is connected, through a relay if need be: its first packet passes within
+# 2 s of both gateways being up; a pair that has a direct way (RFC 5128) takes it within 5 s. A
+# foreign STUN server (coturn) and the coordinator together say what kind of NAT it is.
 #
 #   gwN 198.18.N.2 - .1 natN 198.19.N.2 - .1 wan        natN: public, masquerade, or as the round says
 #   site 4: natN 198.20.4.2 - .1 cgn 198.19.4.2 - .1 wan
@@ -128,6 +128,9 @@ nat_kind()
 }
 
 lab_keys
+for n in 1 4; do # a relay that both others reach is there in each round
+	lab_sign $n --role relay
+done
 lab_network
 for n in $lab_sites; do
 	nat_site $n
@@ -153,10 +156,10 @@ round()
 		lab_stop gw$n
 		nat_kind $n "$kind"
 		# Another port in each round: the kernel remembers the old flows.
-		lab_underlay=$underlay lab_extra='stun_servers = [ "198.18.100.11", "[2001:db8:100::11]" ];' \
+		lab_underlay=$underlay lab_extra='stun_servers = [ "198.18.100.11", "[2001:db8:100::11]" ]; relay = { enabled = true; };' \
 			lab_gateway_config $n | sed "s/role = \"wan\";/& udp_port = $port;/" >"$lab_run/gw$n.conf"
 	done
-	printf '%s\n' "$@" | grep direct | PYTHONPATH=$e2e_dir /usr/bin/python3 "$e2e_dir/natwatch.py" 40 "$lab_ns" \
+	printf '%s\n' "$@" | PYTHONPATH=$e2e_dir /usr/bin/python3 "$e2e_dir/natwatch.py" 40 "$lab_ns" \
 		"$lab_inst" "4" $lab_sites >"$lab_run/$name.matrix" &
 	local watch=$!
 	for n in $lab_sites; do
