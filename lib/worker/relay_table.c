@@ -11,7 +11,7 @@
 
 int lm_relay_init(struct lm_dp *dp)
 {
-	struct lm_relay_secret *secret = aligned_alloc(64, sizeof(*secret));
+	struct lm_relay_secret *secret = aligned_alloc(64, RTE_ALIGN(sizeof(*secret), 64));
 	uint8_t *p = (uint8_t *)secret;
 
 	dp->relay_secret = secret;
