@@ -33,3 +33,14 @@ for how in "host1 eth0" "gw1 lan0"; do
 	wait_for 5 "host1 answers ($how)" lab_ping host2 10.1.0.10
 done
 is "$(counter 1 sessions_down)" = 0 "gw1 sessions_down"
+
+# The same when the gateway starts without a link: never announced, until it is there.
+lab_stop gw1
+lab_in host1 ip link set eth0 down
+lab_start_gateway 1
+wait_for 20 "gw1 is up again" has_peers 1 1
+is "$(ask 1 status "r['prefixes']")" = "[]" "what gw1 announces without a link from its start"
+carrier 0 || fail "gw1's lan0 has a carrier without a link"
+wait_for 5 "gw2 does not have gw1's networks" knows 0
+lab_in host1 ip link set eth0 up
+wait_for 5 "gw1's networks are announced" knows 2
