@@ -125,7 +125,7 @@ static double cipher_slice(struct raw_cipher *raw, bool seal)
 	struct bench_slice s = bench_begin(2);
 
 	while (!bench_over(&s)) {
-		raw_burst(raw, seal);
+		raw_burst(raw, seal, RAW_PAYLOAD);
 		s.done += RAW_BURST;
 	}
 	return bench_end(&s);

@@ -6,9 +6,9 @@
  * slice of the two things that the gateway is compared with:
  *
  *   floor    the same ports and packets through a loop that only receives and transmits
- *   cipher   intel-ipsec-mb's direct calls on payloads of the same sizes
+ *   cipher   intel-ipsec-mb's direct calls on the inner packets' sizes, and on what ESP encrypts
  *
- * So all three share core, thread, buffers and caches, and follow each other within milliseconds.
+ * So all of them share core, thread, buffers and caches, and follow each other within milliseconds.
  *
  * Inbound, the port's packets repeat, which a replay window refuses. At the start of each lap the
  * callback sets the windows back: every packet is checked, opened, committed and accepted, as new
@@ -27,6 +27,10 @@
 
 #define WARM_UP_SLICES 3
 
+static const char *const series[] = {"gateway_ns", "floor_ns", "cipher_payload_ns",
+				     "cipher_esp_ns"};
+#define SERIES LM_ARRAY_SIZE(series)
+
 struct lender {
 	struct site *site;
 	struct raw_cipher *raw;
@@ -36,9 +40,8 @@ struct lender {
 	enum { LEND_WAIT, LEND_RUN, LEND_DONE } state; /* main stores RUN; the worker DONE */
 	struct bench_slice gateway;
 	struct lm_replay **window; /* of each peer */
-	double *result[3];
+	double *result[SERIES];
 };
-static const char *const series[3] = {"gateway_ns", "floor_ns", "cipher_ns"};
 
 static void windows_back(struct lender *l)
 {
@@ -78,12 +81,12 @@ static double floor_slice(struct lender *l)
 	return bench_end(&s);
 }
 
-static double cipher_slice(struct lender *l)
+static double cipher_slice(struct lender *l, enum raw_reading what)
 {
 	struct bench_slice s = bench_begin(l->ms);
 
 	while (!bench_over(&s)) {
-		raw_burst(l->raw, !l->site->cfg.inbound);
+		raw_burst(l->raw, !l->site->cfg.inbound, what);
 		s.done += RAW_BURST;
 	}
 	return bench_end(&s);
@@ -98,7 +101,8 @@ static void next_round(struct lender *l)
 		l->result[0][r] = bench_end(&l->gateway);
 		if (!l->only_gateway) {
 			l->result[1][r] = floor_slice(l);
-			l->result[2][r] = cipher_slice(l);
+			l->result[2][r] = cipher_slice(l, RAW_PAYLOAD);
+			l->result[3][r] = cipher_slice(l, RAW_ESP);
 		}
 		if (r + 1 == l->rounds) {
 			__atomic_store_n(&l->state, LEND_DONE, __ATOMIC_RELEASE);
@@ -171,7 +175,7 @@ static void run(struct lender *l, const char *name)
 	const struct rte_eth_rxtx_callback *cb;
 	struct lm_counters before;
 
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < SERIES; i++)
 		l->result[i] = calloc(l->rounds, sizeof(double));
 	l->raw = raw_new(s->len, s->cfg.packets);
 	l->from = s->dp->port[s->cfg.inbound ? s->wan : s->lan].id;
@@ -193,9 +197,9 @@ static void run(struct lender *l, const char *name)
 	lm_dp_quiesce(s->dp);
 	check(s, &before);
 	for (unsigned r = 0; r < l->rounds; r++)
-		for (unsigned i = 0; i < (l->only_gateway ? 1 : 3); i++)
+		for (unsigned i = 0; i < (l->only_gateway ? 1 : SERIES); i++)
 			bench_print(name, series[i], r, l->result[i][r]);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < SERIES; i++)
 		free(l->result[i]);
 	free(l->window);
 	raw_free(l->raw);

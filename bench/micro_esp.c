@@ -28,12 +28,12 @@ struct esp {
 
 static void raw_seal(void *ctx)
 {
-	raw_burst(((struct esp *)ctx)->raw, true);
+	raw_burst(((struct esp *)ctx)->raw, true, RAW_ESP);
 }
 
 static void raw_open(void *ctx)
 {
-	raw_burst(((struct esp *)ctx)->raw, false);
+	raw_burst(((struct esp *)ctx)->raw, false, RAW_ESP);
 }
 
 static void seal(void *ctx)

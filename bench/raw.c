@@ -8,6 +8,7 @@
 
 #define ESP_HEAD 8
 #define ROOM	 2048
+#define TRAILER	 2 /* Pad Length, Next Header */
 
 struct raw_cipher {
 	IMB_MGR *mgr;
@@ -51,17 +52,19 @@ void raw_free(struct raw_cipher *r)
 	free(r);
 }
 
-void raw_burst(struct raw_cipher *r, bool seal)
+void raw_burst(struct raw_cipher *r, bool seal, enum raw_reading what)
 {
 	struct gcm_context_data ctx;
 	uint8_t iv[12] = {0}, tag[TAG_LEN];
 
 	for (unsigned i = 0; i < RAW_BURST; i++) {
 		uint8_t *p = r->data[i], *body = p + ESP_HEAD;
-		uint16_t len = r->len[r->at];
+		unsigned len = r->len[r->at];
 
 		if (++r->at == r->n)
 			r->at = 0;
+		if (what == RAW_ESP)
+			len = (len + TRAILER + 3) & ~3u; /* RFC 4303 section 2.4 */
 		/* The cipher reads 8 and 4 bytes: written so, it need not wait for the store. */
 		r->number++;
 		memcpy(iv + 8, &r->number, 4);

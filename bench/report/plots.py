@@ -12,6 +12,7 @@ set grid ytics
 set key top left
 set yrange [0:]
 """
+READINGS = ("of the ceiling, Payload Data", "of the ceiling, with ESP trailer")
 
 
 def _draw(folder, name, script, rows):
@@ -32,13 +33,15 @@ def _gateway(data, folder):
     rows = []
     for name in data.rounds:
         if name.startswith("gateway/"):
-            share = dict(data.summary(name)).get("share of the ceiling")
-            if share:
-                rows.append((name.split("/", 1)[1], share["median"], share["best_to_best"]))
+            s = dict(data.summary(name))
+            if READINGS[0] in s:
+                rows.append((name.split("/", 1)[1],
+                             *(s[r][k] for r in READINGS for k in ("median", "best_to_best"))))
     if not rows:
         return []
     return _draw(folder, "gateway", "set ylabel 'share of the ceiling'\nset yrange [0:1]\nplot 'DATA' "
-                 "using 2:xtic(1) title 'median', '' using 3 title 'best to best'", rows)
+                 "using 2:xtic(1) title 'Payload Data: median', '' using 3 title 'best to best', "
+                 "'' using 4 title 'with ESP trailer: median', '' using 5 title 'best to best'", rows)
 
 
 def _aead(data, folder):

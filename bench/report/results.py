@@ -33,13 +33,13 @@ class Results:
         return list(self.cases[name].notes)
 
     def table(self):
-        lines = [f"{'':34}{'rounds':>7}{'min':>11}{'median':>11}{'max':>11}{'best:best':>11}"]
+        lines = [f"{'':37}{'rounds':>7}{'min':>11}{'median':>11}{'max':>11}{'best:best':>11}"]
         for name in self.rounds:
             lines.append(name)
             for series, v in self.summary(name):
                 cells = "".join(f"{self._number(v[k]):>11}" for k in ("min", "median", "max"))
                 best = f"{v['best_to_best']:>11.3f}" if "best_to_best" in v else ""
-                lines.append(f"    {series:30}{len(self.rounds[name]):>7}{cells}{best}")
+                lines.append(f"    {series:33}{len(self.rounds[name]):>7}{cells}{best}")
             lines += [f"    {note}" for note in self.notes(name)[-1:]]
         return "\n".join(lines)
 
