@@ -8,6 +8,8 @@
  *   floor    the same ports and packets through a loop that only receives and transmits
  *   cipher   intel-ipsec-mb's direct calls on the inner packets' sizes, and on what ESP encrypts
  *
+ *
+ * A last slice of each round is the gateway's again, unmeasured, while sample.c looks where it is.
  * So all of them share core, thread, buffers and caches, and follow each other within milliseconds.
  *
  * Inbound, the port's packets repeat, which a replay window refuses. At the start of each lap the
@@ -15,6 +17,7 @@
  * numbers are. The bytes behind the ICV are the worker's own affair.
  */
 #include "raw.h"
+#include "sample.h"
 #include "site.h"
 #include "slice.h"
 
@@ -36,7 +39,7 @@ struct lender {
 	struct raw_cipher *raw;
 	unsigned rounds, ms, round;
 	uint16_t from, to; /* DPDK's numbers of the ports */
-	bool nested, only_gateway;
+	bool nested, only_gateway, sampled;
 	enum { LEND_WAIT, LEND_RUN, LEND_DONE } state; /* main stores RUN; the worker DONE */
 	struct bench_slice gateway;
 	struct lm_replay **window; /* of each peer */
@@ -92,10 +95,14 @@ static double cipher_slice(struct lender *l, enum raw_reading what)
 	return bench_end(&s);
 }
 
-/* Ends the gateway's slice, has the others', begins the next round. */
-static void next_round(struct lender *l)
+/* Ends the gateway's slice, has the others', begins its next one: the sampled one, or the next
+ * round's. */
+static void next_slice(struct lender *l)
 {
-	if (l->gateway.done > 0 && ++l->round > WARM_UP_SLICES) {
+	if (l->sampled) {
+		sample_stop();
+		l->sampled = false;
+	} else if (l->gateway.done > 0 && ++l->round > WARM_UP_SLICES) {
 		unsigned r = l->round - WARM_UP_SLICES - 1;
 
 		l->result[0][r] = bench_end(&l->gateway);
@@ -103,6 +110,7 @@ static void next_round(struct lender *l)
 			l->result[1][r] = floor_slice(l);
 			l->result[2][r] = cipher_slice(l, RAW_PAYLOAD);
 			l->result[3][r] = cipher_slice(l, RAW_ESP);
+			l->sampled = r > 0 || sample_create() == 0;
 		}
 		if (r + 1 == l->rounds) {
 			__atomic_store_n(&l->state, LEND_DONE, __ATOMIC_RELEASE);
@@ -110,6 +118,8 @@ static void next_round(struct lender *l)
 		}
 	}
 	l->gateway = bench_begin(l->ms);
+	if (l->sampled)
+		sample_start();
 }
 
 static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n,
@@ -129,7 +139,7 @@ static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint
 	if (bench_over(&l->gateway)) {
 		/* Its numbers will not be new any more when the other slices are over. */
 		rte_pktmbuf_free_bulk(pkts, n);
-		next_round(l);
+		next_slice(l);
 		return 0;
 	}
 	l->gateway.done += n;
@@ -199,6 +209,8 @@ static void run(struct lender *l, const char *name)
 	for (unsigned r = 0; r < l->rounds; r++)
 		for (unsigned i = 0; i < (l->only_gateway ? 1 : SERIES); i++)
 			bench_print(name, series[i], r, l->result[i][r]);
+	if (!l->only_gateway)
+		sample_print(name);
 	for (unsigned i = 0; i < SERIES; i++)
 		free(l->result[i]);
 	free(l->window);

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 
+from .gateway import NAMES, OTHER
+
 HEAD = """set style data histograms
 set style histogram clustered gap 1
 set style fill solid 0.8 border -1
@@ -42,6 +44,26 @@ def _gateway(data, folder):
     return _draw(folder, "gateway", "set ylabel 'share of the ceiling'\nset yrange [0:1]\nplot 'DATA' "
                  "using 2:xtic(1) title 'Payload Data: median', '' using 3 title 'best to best', "
                  "'' using 4 title 'with ESP trailer: median', '' using 5 title 'best to best'", rows)
+
+
+def _cycles(data, folder):
+    """Stacked: a bar for each case, of its stages."""
+    drawn = []
+    for suite in ("gateway", "scale"):
+        rows = []
+        for name in data.rounds:
+            if name.startswith(suite + "/") and name.endswith("/cycles"):
+                s = dict(data.summary(name))
+                rows.append((name.split("/", 1)[1].rsplit("/", 1)[0],
+                             *(s[x]["median"] if x in s else 0 for x in NAMES)))
+        if rows:
+            plot = ", ".join(f"{repr('DATA') if i == 0 else repr('')} using {i + 2}:xtic(1) title '{x}'"
+                             + (" lc rgb 'gray'" if x == OTHER else "")
+                             for i, x in enumerate(NAMES))
+            drawn += _draw(folder, f"{suite}-cycles", "set ylabel 'TSC cycles a packet'\nset style histogram "
+                           "rowstacked\nset key outside right top\nset xtics rotate by -45\n"
+                           f"plot {plot}", rows)
+    return drawn
 
 
 def _aead(data, folder):
@@ -92,4 +114,4 @@ def draw(data, folder):
     """Returns the names of the files."""
     if shutil.which("gnuplot") is None:
         return []
-    return [name for suite in (_gateway, _aead, _pair, _wire) for name in suite(data, folder)]
+    return [name for suite in (_gateway, _cycles, _aead, _pair, _wire) for name in suite(data, folder)]

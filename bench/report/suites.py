@@ -2,25 +2,12 @@
 """Suites, their cases, and what to run for each."""
 from .case import Case
 from . import cores, crowd, pair, wire
+from .gateway import Gateway
 
 PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
             *cores.PROGRAMS, *pair.PROGRAMS, *wire.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
-
-
-class Gateway(Case):
-    def ratios(self, best):
-        """By both readings of what the raw cipher has to encrypt, in the terms of RFC 4303: the
-        Payload Data, which is the inner packet, or with the ESP trailer that goes with it."""
-        if "floor_ns" not in best:
-            return {}
-        found = {}
-        for reading, cipher in (("Payload Data", "cipher_payload_ns"), ("with ESP trailer", "cipher_esp_ns")):
-            found[f"of the ceiling, {reading}"] = (
-                lambda r, c=cipher: (r["floor_ns"] + r[c]) / r["gateway_ns"])
-            found[f"of the cipher, {reading}"] = lambda r, c=cipher: r[c] / r["gateway_ns"]
-        return found
 
 
 class Suite:
