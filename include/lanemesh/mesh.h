@@ -211,6 +211,8 @@ struct lm_mesh_change {
 	size_t cert_len;
 	const struct lm_prefix *prefixes; /* to announce; NULL = all of the certificate's */
 	uint8_t n_prefixes;
+	const struct lm_prefix *announced; /* the part of them to announce now; NULL = all */
+	uint8_t n_announced;
 };
 /* All peers are judged again. Peers learn of a new certificate by the next handshake, or by the
  * coordinators before. 0 or -EINVAL, -ENOMEM with err, then nothing has changed. */

@@ -146,6 +146,7 @@ static void on_addr(void *user, const struct lm_nl_addr *a, bool gone)
 		publish_wan_addresses(c, t);
 		lm_underlay_changed(c, t->port);
 	} else {
+		c->site_moved = true;
 		to_rib(c, t, &a->addr.ip);
 	}
 }

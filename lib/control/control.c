@@ -103,6 +103,8 @@ static void on_second(uv_timer_t *t)
 	c->errors_left = ERRORS_PER_SECOND;
 	lm_control_redump(c);
 	lm_link_check(c);
+	if (c->site_moved)
+		lm_link_announce(c);
 	lm_neigh_tick(c, now.mono);
 	lm_directory_expire(c->directory, now.wall);
 	lm_state_save(c);

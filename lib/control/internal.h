@@ -58,6 +58,13 @@ struct lm_peer_slot {
 	struct lm_prefix *prefixes; /* offered to the RIB */
 };
 
+/* A prefix that this site may announce. */
+struct lm_site_prefix {
+	struct lm_prefix prefix;
+	uint32_t behind; /* LAN ports that lead there, by bit */
+	bool withheld;	 /* not announced: none of them has a link */
+};
+
 struct lm_neigh;
 struct lm_kernel_route;
 struct lm_kernel_via;
@@ -103,6 +110,9 @@ struct lm_control {
 
 	struct lm_prefix announced[LM_PREFIXES_MAX];
 	uint8_t n_announced;
+	struct lm_site_prefix site[LM_PREFIXES_MAX]; /* of the config, or the certificate */
+	uint8_t n_site;
+	bool site_moved;  /* routes or addresses of LANs changed: they are to be judged again */
 	bool links_known; /* every port's link was looked at once */
 
 	struct lm_nl *nl;
@@ -216,15 +226,17 @@ void lm_kernel_route_sweep(struct lm_control *c);
 /* The MAC of a LAN neighbour changed: routes through it follow. */
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via);
 void lm_kernel_route_forget(struct lm_control *c);
-/* Does the kernel have a route through t to p, or to a part of it? */
-bool lm_kernel_route_overlaps(const struct lm_control *c, const struct lm_twin *t,
-			      const struct lm_prefix *p);
+/* The LAN ports, by bit, through which the kernel has a route to p, or to a part of it. */
+uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p);
 
 /* link.c */
 /* Looks at every port's link. Cheap: every second, and when the kernel tells of a link. */
 void lm_link_check(struct lm_control *c);
 /* Announces the site's prefixes but for those whose LAN ports all are down. */
 void lm_link_announce(struct lm_control *c);
+/* Which those are when cfg and own are in force: how many. */
+unsigned lm_link_prefixes(const struct lm_control *c, const struct lm_config *cfg,
+			  const struct lm_cert *own, struct lm_prefix out[LM_PREFIXES_MAX]);
 
 /* underlay.c: ways to other gateways' outer addresses */
 void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,

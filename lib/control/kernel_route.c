@@ -97,6 +97,7 @@ static void remove_hop(struct lm_control *c, struct hop **at)
 	*at = h->next;
 	count_via(c, &h->via, false);
 	c->n_kernel_hops--;
+	c->site_moved = true;
 	free(h);
 }
 
@@ -148,6 +149,7 @@ static void add_hop(struct lm_control *c, struct lm_twin *t, const struct lm_nl_
 	h->next = *at;
 	*at = h;
 	c->n_kernel_hops++;
+	c->site_moved = true;
 	count_via(c, &h->via, true);
 	if (k->hops == h)
 		offer(c, k);
@@ -235,19 +237,19 @@ void lm_kernel_route_sweep(struct lm_control *c)
 	remove_hops(c, k, NULL);
 }
 
-bool lm_kernel_route_overlaps(const struct lm_control *c, const struct lm_twin *t,
-			      const struct lm_prefix *p)
+uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p)
 {
+	uint32_t ports = 0;
+
 	for (const struct lm_kernel_route *k = c->kernel_routes; k != NULL; k = k->hh.next) {
 		/* A default route leads everywhere and says nothing. */
 		if (k->prefix.len == 0 ||
 		    (!lm_prefix_covers(&k->prefix, p) && !lm_prefix_covers(p, &k->prefix)))
 			continue;
 		for (const struct hop *h = k->hops; h != NULL; h = h->next)
-			if (h->twin == t)
-				return true;
+			ports |= 1u << h->twin->port;
 	}
-	return false;
+	return ports;
 }
 
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via)

@@ -118,7 +118,8 @@ static int files_read(struct lm_control *c, const struct lm_config *next, struct
 static int prepare(struct lm_control *c, const struct lm_config *next,
 		   const struct lm_authorities *au, const struct files *f, struct lm_error *err)
 {
-	const struct lm_mesh_change change = {
+	struct lm_prefix announced[LM_PREFIXES_MAX];
+	struct lm_mesh_change change = {
 	    .authorities = au,
 	    .cert = f->cert,
 	    .cert_len = f->cert_len,
@@ -126,7 +127,9 @@ static int prepare(struct lm_control *c, const struct lm_config *next,
 	    .n_prefixes = next->n_prefixes,
 	};
 	uint8_t x[LM_KEY_LEN];
+	struct lm_cert own;
 	struct lm_error why;
+	size_t body;
 	int rc = 0;
 
 	for (unsigned i = 0; i < next->n_coordinators; i++)
@@ -138,6 +141,11 @@ static int prepare(struct lm_control *c, const struct lm_config *next,
 		rc = check_list(next->revocation_list, au, f->list, f->list_len, err);
 	if (rc != 0)
 		return rc;
+	/* One that is not even readable is refused by the mesh, as is one that is not good. */
+	if (lm_cert_decode(f->cert, f->cert_len, &own, &body) == 0) {
+		change.announced = announced;
+		change.n_announced = (uint8_t)lm_link_prefixes(c, next, &own, announced);
+	}
 	rc = lm_mesh_reconfigure(c->mesh, lm_control_now(c), &change, &why);
 	return rc == 0 ? 0 : lm_error_set(err, -rc, "%s: %s", c->config_path, why.text);
 }

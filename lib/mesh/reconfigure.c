@@ -105,7 +105,9 @@ int lm_mesh_prefixes(struct lm_mesh *m, struct lm_now now, const struct lm_prefi
 int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_mesh_change *change,
 			struct lm_error *err)
 {
+	bool all = change->announced == NULL && change->prefixes == NULL;
 	struct lm_prefix checked[LM_PREFIXES_MAX];
+	uint8_t n = change->n_prefixes;
 	struct lm_cert fresh;
 	int rc;
 
@@ -119,12 +121,16 @@ int lm_mesh_reconfigure(struct lm_mesh *m, struct lm_now now, const struct lm_me
 		return lm_error_set(err, EINVAL,
 				    "own certificate: other overlay addresses need a restart");
 	rc = lm_m_prefixes_check(&fresh, change->prefixes, change->n_prefixes, checked, err);
+	if (rc == 0 && change->announced != NULL) {
+		n = change->n_announced;
+		rc = lm_m_prefixes_check(&fresh, change->announced, n, checked, err);
+	}
 	if (rc == 0)
 		rc = take_cert(m, &fresh, change->cert, change->cert_len, err);
 	if (rc != 0)
 		return rc;
 	m->authorities = *change->authorities;
-	announce(m, checked, change->prefixes == NULL, change->n_prefixes);
+	announce(m, checked, all, n);
 	lm_m_peers_judge(m);
 	lm_m_leave(m);
 	return 0;

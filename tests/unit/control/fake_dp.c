@@ -428,6 +428,11 @@ int lm_dp_port_info(const struct lm_dp *dp, uint16_t port, struct lm_dp_port_inf
 	return 0;
 }
 
+void fake_link(struct lm_dp *dp, uint16_t port, bool up)
+{
+	dp->ports[port].link_up = up;
+}
+
 int lm_dp_worker_info(const struct lm_dp *dp, uint32_t worker, struct lm_dp_worker_info *out)
 {
 	if (worker >= dp->workers)

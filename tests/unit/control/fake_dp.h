@@ -66,4 +66,7 @@ unsigned fake_own(const struct lm_dp *dp);
 /* Copies p with its data; it comes out of the next lm_dp_poll. */
 void fake_punt(struct lm_dp *dp, const struct lm_punt *p);
 
+/* The port's link, as seen from its next check on; up at first. */
+void fake_link(struct lm_dp *dp, uint16_t port, bool up);
+
 #endif

@@ -85,7 +85,7 @@ static void write_key(const struct gateway *g, const char *name, const struct lm
 }
 
 static int sign_cert(const struct gateway *g, const struct lm_identity *id, unsigned n,
-		     const char *prefix_text, uint8_t out[LM_CERT_MAX])
+		     const char *prefix_text, const char *more, uint8_t out[LM_CERT_MAX])
 {
 	struct lm_cert cert = {.serial = n,
 			       .not_before = (int64_t)time(NULL) - DAY,
@@ -102,11 +102,26 @@ static int sign_cert(const struct gateway *g, const struct lm_identity *id, unsi
 	(void)snprintf(text, sizeof(text), "fd00:64::%u", n);
 	cert.overlays[cert.n_overlays++] = ip(text);
 	cert.prefixes[cert.n_prefixes++] = prefix(prefix_text);
-	if (n == 1)
-		cert.prefixes[cert.n_prefixes++] = prefix("fd00:1::/64");
+	if (more != NULL)
+		cert.prefixes[cert.n_prefixes++] = prefix(more);
 	len = lm_cert_sign(g->authority, &cert, out, LM_CERT_MAX, &err);
 	assert_true(len > 0);
 	return len;
+}
+
+void gateway_cert(struct gateway *g, const char *more)
+{
+	struct lm_identity *id;
+	uint8_t cert[LM_CERT_MAX];
+	struct lm_error err;
+	char path[128];
+	int len;
+
+	assert_int_equal(lm_identity_load(file(g, "key", path), LM_LABEL_KEY, &id, &err), 0);
+	len = sign_cert(g, id, 1, "10.1.0.0/24", more, cert);
+	assert_int_equal(
+	    lm_armor_write(file(g, "cert", path), LM_LABEL_CERT, cert, (size_t)len, true, &err), 0);
+	lm_identity_free(id);
 }
 
 void gateway_config(struct gateway *g, const char *extra)
@@ -125,11 +140,11 @@ void gateway_config(struct gateway *g, const char *extra)
 		      "  addresses = [ \"192.0.2.1/24\", \"2001:db8:2::1/64\" ];\n"
 		      "  gateways = [ \"192.0.2.254\" ]; },\n"
 		      " { name = \"lan0\"; role = \"lan\"; device = \"fake1\";\n"
-		      "  addresses = [ \"10.1.0.1/24\", \"fd00:1::1/64\" ]; } );\n"
+		      "  addresses = [ \"10.1.0.1/24\", \"fd00:1::1/64\" ]; }%s );\n"
 		      "log_level = \"error\";\n"
 		      "%s\n",
 		      g->dir, g->dir, g->dir, lm_hex(g->authority->ed_public, LM_KEY_LEN, hex),
-		      extra);
+		      g->ports != NULL ? g->ports : "", extra);
 	assert_int_equal(fclose(f), 0);
 }
 
@@ -137,10 +152,6 @@ void gateway_files(struct gateway *g, const char *extra)
 {
 	static unsigned count;
 	struct lm_identity *id;
-	uint8_t cert[LM_CERT_MAX];
-	struct lm_error err;
-	char path[128];
-	int len;
 
 	assert_int_equal(lm_crypto_init(), 0);
 	memset(g, 0, sizeof(*g));
@@ -153,10 +164,8 @@ void gateway_files(struct gateway *g, const char *extra)
 	assert_non_null(g->authority);
 	assert_non_null(id);
 	write_key(g, "key", id);
-	len = sign_cert(g, id, 1, "10.1.0.0/24", cert);
-	assert_int_equal(
-	    lm_armor_write(file(g, "cert", path), LM_LABEL_CERT, cert, (size_t)len, true, &err), 0);
 	lm_identity_free(id);
+	gateway_cert(g, "fd00:1::/64");
 	gateway_config(g, extra);
 }
 
@@ -222,7 +231,7 @@ uint32_t gateway_peer(struct gateway *g, unsigned n, const char *prefix_text)
 	int cert_len, ann_len;
 
 	assert_non_null(id);
-	cert_len = sign_cert(g, id, n, prefix_text, cert);
+	cert_len = sign_cert(g, id, n, prefix_text, NULL, cert);
 	memcpy(a.node, id->ed_public, LM_KEY_LEN);
 	a.prefixes[a.n_prefixes++] = prefix(prefix_text);
 	(void)snprintf(text, sizeof(text), "192.0.2.%u", n);

@@ -19,6 +19,7 @@
 struct gateway {
 	char dir[64], config[96], instance[33];
 	struct lm_identity *authority;
+	const char *ports;    /* more of them for the config, each with a comma first; NULL: none */
 	struct lm_control *c; /* NULL: not running */
 };
 
@@ -33,6 +34,8 @@ struct lm_mac mac(const char *text);
 
 /* Keys, certificate and config. extra goes into the config. */
 void gateway_files(struct gateway *g, const char *extra);
+/* Its certificate once more, with the prefixes 10.1.0.0/24 and this one. */
+void gateway_cert(struct gateway *g, const char *more);
 void gateway_config(struct gateway *g, const char *extra);
 int gateway_start(struct gateway *g, struct lm_error *err);
 /* Files and start in one; fails the test when it does not start. */
