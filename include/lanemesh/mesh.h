@@ -124,6 +124,7 @@ struct lm_mesh_timers lm_mesh_timers_default(void);
 
 #define LM_MESH_WAN_MAX	    16
 #define LM_MESH_EAGER_PEERS 256
+#define LM_MESH_COORDS_MAX  16
 
 struct lm_mesh_config {
 	const struct lm_identity *identity; /* borrowed */
@@ -179,8 +180,10 @@ enum lm_verdict lm_mesh_record(struct lm_mesh *m, struct lm_now now, const uint8
  * (a coordinator is not trusted to end one). */
 void lm_mesh_record_removed(struct lm_mesh *m, struct lm_now now, const uint8_t node[32]);
 /* A coordinator says that the node wants to reach us: both try at the same time, which opens the
- * NATs between. It may lie, so few of these count. */
-void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, const uint8_t node[32]);
+ * NATs between. It may lie, so few of these count, of each coordinator; the caller numbers them,
+ * below LM_MESH_COORDS_MAX. */
+void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, unsigned coordinator,
+		       const uint8_t node[32]);
 /* Ends sessions of revoked nodes at once. */
 enum lm_verdict lm_mesh_revocation(struct lm_mesh *m, struct lm_now now, const uint8_t *data,
 				   size_t len);

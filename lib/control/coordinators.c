@@ -80,10 +80,11 @@ static void on_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t re
 
 static void on_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
 {
-	struct lm_control *c = ((struct lm_coord_slot *)user)->c;
+	struct lm_coord_slot *s = user;
+	struct lm_control *c = s->c;
 
 	(void)token;
-	lm_mesh_signalled(c->mesh, lm_control_now(c), node);
+	lm_mesh_signalled(c->mesh, lm_control_now(c), (unsigned)(s - c->coords), node);
 	lm_control_rearm(c);
 }
 

@@ -134,8 +134,7 @@ struct session {
 struct candidate {
 	struct lm_endpoint ep;
 	enum lm_path_kind kind;
-	bool answered;	 /* something authentic came from there */
-	uint8_t punches; /* since punched */
+	bool answered; /* something authentic came from there */
 	lm_time punched;
 	uint16_t budget; /* bytes left, while not answered */
 	lm_time refilled, sent;
@@ -189,13 +188,15 @@ struct peer {
 
 	/* handshakes that we start */
 	struct due connect;
-	bool connecting;		/* rounds are under way */
-	lm_time wanted_until;		/* by traffic; after that a large mesh keeps no session */
-	bool everywhere;		/* not only over the current path */
-	uint32_t rounds;		/* since the last success */
-	struct session *pacing;		/* INIT session with targets left */
-	lm_time signal_sent, signalled; /* last SIGNAL to it, and from it, by a coordinator */
-	uint8_t signals;		/* sent since it was up */
+	bool connecting;	/* rounds are under way */
+	lm_time wanted_until;	/* by traffic; after that a large mesh keeps no session */
+	bool everywhere;	/* not only over the current path */
+	uint32_t rounds;	/* since the last success */
+	struct session *pacing; /* INIT session with targets left */
+	lm_time signal_sent;	/* last SIGNAL to it */
+	lm_time signalled;	/* since then, SIGNALs from it came by: */
+	uint16_t signallers;	/* coordinators, by bit */
+	uint8_t signals;	/* sent since it was up */
 
 	/* where it is */
 	struct candidate *candidates;
@@ -232,6 +233,12 @@ struct log_limit {
 	uint32_t tokens, burst;
 	lm_time refilled, gap;
 	uint64_t held;
+};
+
+/* SIGNALs that still count, by one coordinator. */
+struct signaller {
+	double tokens;
+	lm_time refilled;
 };
 
 struct overlay {
@@ -281,8 +288,7 @@ struct lm_mesh {
 	struct lm_rate rate;
 	uint32_t handshake_limit;
 	struct log_limit refusals, events;
-	double signal_tokens; /* SIGNALLED that still count */
-	lm_time signal_refilled;
+	struct signaller signallers[LM_MESH_COORDS_MAX];
 
 	struct overlay *overlays;
 	uint32_t overlay_lengths[2][129]; /* prefixes of each length, by family */

@@ -9,22 +9,20 @@
  */
 #include "internal.h"
 
-#define PUNCHES		   3		/* to one address, in LM_M_CANDIDATE_REFILL */
-#define SIGNAL_GAP	   LM_SEC	/* doubles with each one that changed nothing, six times */
-#define SIGNALLED_RECENTLY (5 * LM_SEC) /* the other side is trying already */
-#define SIGNALLED_GAP	   (2 * LM_SEC) /* what a hostile coordinator can make us do, each so often */
-#define SIGNALLED_RATE	   100.0	/* and in a second, for all peers */
+#define SIGNAL_GAP LM_SEC /* doubles with each one that changed nothing, six times */
+/* What one coordinator can make us do for a peer, and in a second for all of them. Others are
+ * heard nonetheless: a hostile one must not speak so much that they are not. */
+#define SIGNALLED_GAP  (2 * LM_SEC)
+#define SIGNALLED_RATE 50.0
+/* What message 1s leave of the 5 kB of FAULTS row 14. NATs and firewalls let answers in for longer
+ * than this (RFC 4787 REQ-5; Linux 30 s): whoever used it up has left the way open. */
+#define PUNCH_GAP (LM_M_CANDIDATE_REFILL / 3)
 
-/* What message 1s leave of the 5 kB of FAULTS row 14. */
 static bool may_punch(const struct lm_mesh *m, struct candidate *c)
 {
-	if (c->punches == 0 || lm_m_since(m, c->punched) >= LM_M_CANDIDATE_REFILL) {
-		c->punched = m->now.mono;
-		c->punches = 0;
-	}
-	if (c->punches == PUNCHES)
+	if (c->punched != 0 && lm_m_since(m, c->punched) < PUNCH_GAP)
 		return false;
-	c->punches++;
+	c->punched = m->now.mono;
 	return true;
 }
 
@@ -46,9 +44,7 @@ void lm_m_signal(struct lm_mesh *m, struct peer *p)
 {
 	lm_time gap = SIGNAL_GAP << (p->signals < 6 ? p->signals : 6);
 
-	if (p->n_candidates == 0 ||
-	    (p->signalled != 0 && lm_m_since(m, p->signalled) < SIGNALLED_RECENTLY) ||
-	    (p->signal_sent != 0 && lm_m_since(m, p->signal_sent) < gap))
+	if (p->n_candidates == 0 || (p->signal_sent != 0 && lm_m_since(m, p->signal_sent) < gap))
 		return;
 	p->signal_sent = m->now.mono;
 	p->signals += p->signals < UINT8_MAX;
@@ -56,34 +52,42 @@ void lm_m_signal(struct lm_mesh *m, struct peer *p)
 	m->ops.signal(m->user, p->node);
 }
 
-static bool allowed(struct lm_mesh *m, struct peer *p)
+static bool allowed(struct lm_mesh *m, struct peer *p, unsigned coordinator)
 {
-	if (p->signalled != 0 && lm_m_since(m, p->signalled) < SIGNALLED_GAP)
+	struct signaller *s = &m->signallers[coordinator];
+	uint16_t bit = (uint16_t)(1u << coordinator);
+
+	if (p->signalled == 0 || lm_m_since(m, p->signalled) >= SIGNALLED_GAP) {
+		p->signalled = m->now.mono;
+		p->signallers = 0;
+	}
+	if ((p->signallers & bit) != 0)
 		return false;
-	m->signal_tokens +=
-	    (double)lm_m_since(m, m->signal_refilled) / (double)LM_SEC * SIGNALLED_RATE;
-	if (m->signal_tokens > SIGNALLED_RATE)
-		m->signal_tokens = SIGNALLED_RATE;
-	m->signal_refilled = m->now.mono;
-	if (m->signal_tokens < 1)
+	s->tokens += (double)lm_m_since(m, s->refilled) / (double)LM_SEC * SIGNALLED_RATE;
+	if (s->tokens > SIGNALLED_RATE)
+		s->tokens = SIGNALLED_RATE;
+	s->refilled = m->now.mono;
+	if (s->tokens < 1)
 		return false;
-	m->signal_tokens -= 1;
+	s->tokens -= 1;
+	p->signallers |= bit;
 	return true;
 }
 
-void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, const uint8_t node[32])
+void lm_mesh_signalled(struct lm_mesh *m, struct lm_now now, unsigned coordinator,
+		       const uint8_t node[32])
 {
 	struct peer *p;
 
 	lm_m_enter(m, now);
 	p = lm_m_peer_find(m, node);
-	if (p == NULL || p->barred != LM_TRUSTED || !allowed(m, p)) {
+	if (p == NULL || p->barred != LM_TRUSTED || coordinator >= LM_MESH_COORDS_MAX ||
+	    !allowed(m, p, coordinator)) {
 		m->count.signals_ignored++;
 		return;
 	}
 	m->count.signals_taken++;
 	lm_m_called(m, p);
-	p->signalled = m->now.mono;
 	/* The peer has lost the session that we still have, or a coordinator lies: what we have
 	 * stays; is anybody there? */
 	if (p->current != NULL && p->active != NULL)

@@ -209,7 +209,7 @@ static void instruction(struct run *r, struct lm_reader *in)
 		break;
 	case 10:
 		if (op & 0x80)
-			lm_mesh_signalled(n->mesh, world_now(&r->w, n),
+			lm_mesh_signalled(n->mesh, world_now(&r->w, n), arg % 3,
 					  r->w.nodes[(arg + 1) % NODES]->id->ed_public);
 		(void)lm_mesh_rekey(n->mesh, world_now(&r->w, n), lm_r_u8(in) % NODES);
 		break;

@@ -124,10 +124,11 @@ static void op_synced(void *user, const uint8_t epoch[LM_EPOCH_LEN], uint64_t re
 
 static void op_signalled(void *user, const uint8_t node[LM_KEY_LEN], uint64_t token)
 {
-	struct site *t = ((struct link *)user)->site;
+	struct link *l = user;
+	struct site *t = l->site;
 
 	(void)token;
-	lm_mesh_signalled(t->node->mesh, world_now(&t->sim->w, t->node), node);
+	lm_mesh_signalled(t->node->mesh, world_now(&t->sim->w, t->node), l->coord, node);
 }
 
 static const struct lm_coord_client_ops client_ops = {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #define COORD_DELAY (20 * LM_MSEC) /* from a node over the coordinator to the other */
+#define HONEST	    1		   /* coordinators, by number */
+#define HOSTILE	    0
 
 /* What a coordinator passes on from one node to the other. */
 struct relay_of {
@@ -37,7 +39,7 @@ static void signal(struct world *w, struct actor *actor)
 
 	if (r->to->mesh == NULL)
 		return;
-	lm_mesh_signalled(r->to->mesh, world_now(w, r->to), r->from->id->ed_public);
+	lm_mesh_signalled(r->to->mesh, world_now(w, r->to), HONEST, r->from->id->ed_public);
 	node_sync(r->to);
 }
 
@@ -249,14 +251,14 @@ static void hostile_signals(void **state)
 	(void)state;
 	pair_begin(&p, 40);
 	node_start(p.a);
-	lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), stranger);
+	lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), 0, stranger);
 	assert_int_equal(counters(p.a)->signals_ignored, 1);
 	node_start(p.b);
 	(void)node_tell(p.b, p.a);
 	node_stop(p.b, false);
 	bytes = p.a->sent_bytes;
 	for (unsigned i = 0; i < 6000; i++) {
-		lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), p.b->id->ed_public);
+		lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), 0, p.b->id->ed_public);
 		node_sync(p.a);
 		world_pass(&p.w, 10 * LM_MSEC);
 	}
@@ -273,12 +275,47 @@ static void hostile_signals(void **state)
 	world_pass(&p.w, LM_SEC);
 	bytes = counters(p.a)->handshakes_done;
 	for (unsigned i = 0; i < 1000; i++) {
-		lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), p.b->id->ed_public);
+		lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), 0, p.b->id->ed_public);
 		node_sync(p.a);
 		world_pass(&p.w, 10 * LM_MSEC);
 	}
 	assert_int_equal(counters(p.a)->handshakes_done, bytes);
 	assert_true(pair_up(&p));
+	world_free(&p.w);
+}
+
+/* One that lies all the time mutes neither the signals of an honest one nor our own. */
+static void hostile_does_not_mute(void **state)
+{
+	uint64_t taken;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 60);
+	p.a->max_peers = 256;
+	for (unsigned i = 0; i < 120; i++)
+		(void)world_node(&p.w);
+	for (unsigned i = 0; i < p.w.n_nodes; i++)
+		node_start(p.w.nodes[i]);
+	for (unsigned i = 1; i < p.w.n_nodes; i++) {
+		(void)node_tell(p.w.nodes[i], p.a);
+		node_stop(p.w.nodes[i], false);
+	}
+	p.a->signals = 0;
+	for (unsigned i = 0; i < 3000; i++) {
+		for (unsigned k = 1; k < p.w.n_nodes; k++)
+			lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), HOSTILE,
+					  p.w.nodes[k]->id->ed_public);
+		node_sync(p.a);
+		world_pass(&p.w, 10 * LM_MSEC);
+		if (i % 300 != 299)
+			continue;
+		taken = counters(p.a)->signals_taken;
+		lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), HONEST, p.b->id->ed_public);
+		assert_int_equal(counters(p.a)->signals_taken, taken + 1);
+	}
+	/* in half a minute: 5 for each peer, the gap doubling */
+	assert_in_range(p.a->signals, 4 * (p.w.n_nodes - 1), 8 * (p.w.n_nodes - 1));
 	world_free(&p.w);
 }
 
@@ -301,9 +338,10 @@ static void signals_back_off(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(all_pairs),       cmocka_unit_test(one_nat),
-	    cmocka_unit_test(hairpin),	       cmocka_unit_test(signals_matter),
-	    cmocka_unit_test(hostile_signals), cmocka_unit_test(signals_back_off),
+	    cmocka_unit_test(all_pairs),	cmocka_unit_test(one_nat),
+	    cmocka_unit_test(hairpin),		cmocka_unit_test(signals_matter),
+	    cmocka_unit_test(hostile_signals),	cmocka_unit_test(hostile_does_not_mute),
+	    cmocka_unit_test(signals_back_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
