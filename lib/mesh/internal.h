@@ -211,6 +211,7 @@ struct peer {
 	struct path *better;   /* than the active one; */
 	lm_time better_since;  /* taken when it stays so */
 	lm_time traffic;       /* last seen; 0 = never */
+	lm_time esp_rx;	       /* newest ESP came in; 0 = never */
 	lm_time seen_next;     /* not before, a path that only packets speak for is asked */
 
 	/* relays: ways to it, pairs that we have it in, and whether it is one */

@@ -84,6 +84,8 @@ void lm_m_traffic(struct lm_mesh *m, struct peer *p, lm_time rx)
 	lm_m_want(m, p);
 	if (r != NULL && rx > r->last_rx)
 		r->last_rx = rx;
+	if (rx > p->esp_rx)
+		p->esp_rx = rx;
 	p->traffic = m->now.mono;
 	lm_m_relay_want(m, p);
 	/* Nobody wanted a successor when it was due, demand.c. */

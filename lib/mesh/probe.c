@@ -5,24 +5,30 @@
  * without an answer is followed by a burst, and when that stays unanswered too the
  * path is dead, a third of a second after the cut on a short way. With 5 % loss
  * each way all eight are lost once in 10^8 times. Others are asked less often, so
- * that it is known beforehand where to turn.
+ * that it is known beforehand where to turn, and again with the burst: where one of
+ * them answers it is the path that fails, where none does the peer may just be slow.
  */
 #include "internal.h"
 
 #define PROVEN_BUSY  (100 * LM_MSEC) /* path in use: at most so long without a sign */
-#define ANSWER_BUSY  LM_SEC	     /* ... and without a round trip: packets prove one way only */
+#define ANSWER_BUSY  (300 * LM_MSEC) /* ... without a round trip: packets prove one way only */
 #define STANDBY_BUSY (1500 * LM_MSEC)
 #define RTO_BUSY     (30 * LM_MSEC)
 #define RTO_IDLE     (250 * LM_MSEC)
 #define BURST	     8 /* probes in all before the path is dead */
+#define LAST_FEW     3
 #define BURST_GAP    (20 * LM_MSEC)
 #define IDLE_GAP     (250 * LM_MSEC)
 #define STANDBY_TRY  5
-/* As long as users' packets come in and only answers are missing, the peer may just be slow. */
-#define PATIENCE    (3 * LM_SEC)
-#define LOSS_WINDOW 128
-#define LOSS_WAIT   LM_SEC
-#define KNOCKS	    4 /* at an address that never answered */
+#define SUSPECT	     2 /* probes without an answer on the path in use: the others are asked */
+#define SUSPECT_MORE 5 /* and once more */
+/* While no other path answers either the peer may just be slow, most of all when its users'
+ * packets come in. */
+#define PATIENCE     LM_SEC
+#define PATIENCE_ESP (3 * LM_SEC)
+#define LOSS_WINDOW  128
+#define LOSS_WAIT    LM_SEC
+#define KNOCKS	     4 /* at an address that never answered */
 
 static lm_time later(lm_time a, lm_time b)
 {
@@ -128,6 +134,44 @@ void lm_m_path_ask(struct lm_mesh *m, struct peer *p, struct path *r)
 	ask(m, p, r, rto(r, r == p->active && lm_m_busy(m, p)));
 }
 
+/* The path in use does not answer: would another one? */
+static void ask_others(struct lm_mesh *m, struct peer *p)
+{
+	struct path *r;
+
+	DL_FOREACH2(p->paths, r, next_path)
+	{
+		if (r == p->active || r->state != LM_PATH_ALIVE)
+			continue;
+		if (r->asked == 0) {
+			lm_m_path_ask(m, p, r);
+		} else {
+			lm_m_probe(m, p->current, r);
+			r->tries++;
+		}
+	}
+}
+
+/* May it be that the peer is slow, and not that the path in use is dead? */
+static bool maybe_slow(const struct lm_mesh *m, const struct peer *p)
+{
+	const struct path *active = p->active, *r;
+	lm_time waited = lm_m_since(m, active->asked);
+	bool others = false;
+
+	DL_FOREACH2(p->paths, r, next_path)
+	{
+		if (r == active || r->state != LM_PATH_ALIVE)
+			continue;
+		if (r->last_answer > active->asked)
+			return false;
+		others = true;
+	}
+	if (p->esp_rx > active->asked)
+		return waited < PATIENCE_ESP;
+	return others && waited < PATIENCE;
+}
+
 static void check_alive(struct lm_mesh *m, struct peer *p, struct path *r)
 {
 	bool active = r == p->active, hurry = active && lm_m_busy(m, p);
@@ -148,9 +192,11 @@ static void check_alive(struct lm_mesh *m, struct peer *p, struct path *r)
 	/* The peer speaks from elsewhere; what still comes here is no more than probes. */
 	if (active && (!heard || p->rx_path == p->moved_to) && lm_m_follow(m, p))
 		return;
+	if (hurry && (r->tries == SUSPECT || r->tries == SUSPECT_MORE))
+		ask_others(m, p);
 	if (r->tries < limit)
 		ask(m, p, r, r->tries + 1 == limit ? rto(r, hurry) : gap);
-	else if (heard && r == p->rx_path && lm_m_since(m, r->asked) < PATIENCE)
+	else if (active && maybe_slow(m, p))
 		ask(m, p, r, IDLE_GAP);
 	else
 		lm_m_path_died(m, p, r);
@@ -234,10 +280,23 @@ void lm_m_paths_recheck(struct lm_mesh *m, struct peer *p, uint32_t ports)
 
 /* -------------------------------------------------------------- answers -- */
 
+/* Another path answers while the one in use is waited for: was the peer slow, or is the path dead?
+ * A few more probes tell. */
+static void tell_apart(const struct lm_mesh *m, struct peer *p)
+{
+	if (p->active == NULL || p->active->asked == 0 || p->active->tries < BURST ||
+	    !maybe_slow(m, p))
+		return;
+	p->active->tries = BURST - LAST_FEW;
+	p->active->next = m->now.mono;
+}
+
 void lm_m_path_proven(struct lm_mesh *m, struct peer *p, struct path *r)
 {
 	struct candidate *c = lm_m_candidate(p, &r->path.remote);
 
+	if (r != p->active)
+		tell_apart(m, p);
 	if (r->state != LM_PATH_ALIVE) {
 		r->state = LM_PATH_ALIVE;
 		r->alive_since = m->now.mono;

@@ -72,19 +72,23 @@ static uint64_t failovers(const struct pair *p)
 	return counters(p->a)->failovers + counters(p->b)->failovers;
 }
 
-/* Both send each 5 ms; returns the longest time in which one of them got nothing. */
-static lm_time longest_gap(struct pair *p, lm_time how_long)
+enum senders { A_SENDS = 1, B_SENDS = 2, BOTH_SEND = A_SENDS | B_SENDS };
+
+/* They send each 5 ms; returns the longest time in which one who should get some got nothing. */
+static lm_time longest_gap(struct pair *p, enum senders who, lm_time how_long)
 {
 	lm_time end = p->w.now + how_long, worst = 0, last[2] = {p->w.now, p->w.now};
 	struct node *n[2] = {p->a, p->b};
 	uint64_t got[2] = {p->a->esp_got, p->b->esp_got};
 
 	while (p->w.now < end) {
-		(void)node_send_esp(p->a, p->b);
-		(void)node_send_esp(p->b, p->a);
+		if (who & A_SENDS)
+			(void)node_send_esp(p->a, p->b);
+		if (who & B_SENDS)
+			(void)node_send_esp(p->b, p->a);
 		world_pass(&p->w, 5 * LM_MSEC);
 		for (int i = 0; i < 2; i++) {
-			if (n[i]->esp_got != got[i])
+			if (n[i]->esp_got != got[i] || (who & (i == 0 ? B_SENDS : A_SENDS)) == 0)
 				last[i] = p->w.now;
 			got[i] = n[i]->esp_got;
 			if (p->w.now - last[i] > worst)
@@ -102,27 +106,27 @@ static int compare(const void *a, const void *b)
 }
 
 #define CUTS 40
-/* The path in use is cut, both ways or one: median at most 400 ms, worst 800 ms, no handshake. */
-static void test_cut(void **state)
+/* The path of a is cut, both ways or one: median at most 400 ms, worst 800 ms, no handshake. */
+static void cut_again_and_again(enum senders who)
 {
 	lm_time gaps[CUTS];
 
-	(void)state;
 	for (unsigned i = 0; i < CUTS; i++) {
 		struct node_peer *ab;
-		uint64_t done;
+		uint64_t done, moves;
 		struct cut c;
 		struct pair p;
 
 		pair_two_ports(&p, &c, 100 + i);
 		p.w.delay = (1 + i % 20) * LM_MSEC;
 		p.w.jitter = (i % 3) * LM_MSEC;
-		pair_talk(&p, 3 * LM_SEC + i * 7 * LM_MSEC, 5 * LM_MSEC);
+		(void)longest_gap(&p, who, 5 * LM_SEC + i * 7 * LM_MSEC);
 		done = counters(p.a)->handshakes_done;
+		moves = counters(p.a)->moves;
 		ab = node_peer_of(p.a, p.b);
 		cut_path(&c, &ab->path, i % 4 != 1, i % 4 != 2);
-		gaps[i] = longest_gap(&p, 3 * LM_SEC);
-		assert_true(failovers(&p) >= 1);
+		gaps[i] = longest_gap(&p, who, 5 * LM_SEC);
+		assert_true(counters(p.a)->moves > moves);
 		assert_true(pair_up(&p));
 		assert_int_equal(counters(p.a)->handshakes_done, done);
 		assert_true(node_peer_of(p.a, p.b)->reachable);
@@ -134,6 +138,51 @@ static void test_cut(void **state)
 		      (unsigned long long)(gaps[CUTS - 1] / LM_MSEC));
 	assert_true(gaps[CUTS / 2] <= 400 * LM_MSEC);
 	assert_true(gaps[CUTS - 1] <= 800 * LM_MSEC);
+}
+
+static void test_cut(void **state)
+{
+	(void)state;
+	cut_again_and_again(BOTH_SEND);
+}
+
+/* Only one sends: what comes back are probes, on whatever path the other one uses. */
+static void test_cut_one_sends(void **state)
+{
+	(void)state;
+	cut_again_and_again(A_SENDS);
+	cut_again_and_again(B_SENDS);
+}
+
+static bool esp_tap(struct world *w, struct datagram *d, void *user)
+{
+	(void)w;
+	(void)user;
+	return lm_demux(d->data, d->len) == LM_DEMUX_ESP;
+}
+
+/* Nobody answers for a while, on any path: a peer whose control is slow, not a path that is dead.
+ */
+static void test_slow_peer(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 20; i++) {
+		lm_time gap;
+		struct cut c;
+		struct pair p;
+
+		pair_two_ports(&p, &c, 400 + i);
+		(void)longest_gap(&p, i % 2 ? BOTH_SEND : A_SENDS, 4 * LM_SEC + i * 31 * LM_MSEC);
+		p.w.tap = esp_tap;
+		gap = longest_gap(&p, i % 2 ? BOTH_SEND : A_SENDS,
+				  i % 2 ? 2 * LM_SEC : 900 * LM_MSEC);
+		p.w.tap = NULL;
+		(void)longest_gap(&p, BOTH_SEND, 4 * LM_SEC);
+		assert_int_equal(failovers(&p), 0);
+		assert_true(gap <= 20 * LM_MSEC);
+		assert_true(pair_up(&p));
+		world_free(&p.w);
+	}
 }
 
 /* Ten minutes with 5 % loss each way, whoever sends: nothing is taken for dead. */
@@ -311,7 +360,7 @@ static void test_address_change(void **state)
 		p.w.esp_may_miss = true;
 		p.a->wan[node_peer_of(p.a, p.b)->path.port].ip.b[3] += 100;
 		node_local(p.a);
-		gap = longest_gap(&p, 3 * LM_SEC);
+		gap = longest_gap(&p, BOTH_SEND, 3 * LM_SEC);
 		assert_true(gap <= LM_SEC);
 		assert_true(pair_up(&p));
 		assert_int_equal(counters(p.a)->handshakes_done + counters(p.b)->handshakes_done,
@@ -403,6 +452,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_cut_one_sends),
+	    cmocka_unit_test(test_slow_peer),
 	    cmocka_unit_test(test_loss),
 	    cmocka_unit_test(test_lossy_path),
 	    cmocka_unit_test(test_hysteresis),
