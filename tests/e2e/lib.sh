@@ -7,6 +7,10 @@
 #
 # A script works in namespaces, instances and a folder of its own, so several can
 # run at once, and all of it is gone at the end. LM_BUILD names the build folder.
+#
+# A machine may stand still for a second, and be slow. So scripts wait for what is to
+# happen, and how long it took is a figure: printed, and judged only under LM_LONG=1,
+# when the machine is known to be quiet.
 set -euo pipefail
 
 [ "$(id -u)" = 0 ] || { echo "needs root for network namespaces"; exit 77; }
@@ -86,11 +90,21 @@ is()
 	test "$1" "$2" "$3" || fail "$4: is '$1', expected $2 '$3'"
 }
 
-# Bounded wait: seconds, what for, command...
+# The same of something that a slow machine makes worse: printed, judged under LM_LONG=1
+figure()
+{
+	if [ -n "${LM_LONG:-}" ]; then
+		is "$@"
+	fi
+	say "$4: $1 (to be $2 $3)"
+}
+
+# Bounded wait: seconds, what for, command... No shorter than what a busy machine needs.
 wait_for()
 {
 	local limit=$1 what=$2 end
 	shift 2
+	[ -n "${LM_LONG:-}" ] || [ "$limit" -ge 15 ] || limit=15
 	end=$((SECONDS + limit))
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < end)) || fail "$what: not within $limit s"
@@ -260,6 +274,7 @@ print(round(r["bits_per_second"] * (100 - r.get("lost_percent", 0)) / 1e8))' "$l
 
 # stream NAME FROM TO ADDRESS PPS SECONDS [FLOWS]: numbered packets in the background.
 # streamed NAME: waits for the end of it; the result is in $lab_run/NAME.stream as JSON.
+# stream_end NAME: ends it before its time.
 stream()
 {
 	local name=$1 from=$2 to=$3 address=$4 pps=$5 seconds=$6 flows=${7:-1}
@@ -269,8 +284,14 @@ stream()
 	wait_for 5 "receiver of stream $name" \
 		sh -c "ip netns exec $lab_ns$to ss -lunH | grep -qF '${address}'"
 	lab_in "$from" timeout $((seconds + 60)) /usr/bin/python3 "$tool" \
-		send "$address" "$pps" "$seconds" "$flows" &
+		send "$address" "$pps" "$seconds" "$flows" "$out.stop" &
 	echo $! >>"$out.pid"
+}
+
+stream_end()
+{
+	touch "$lab_run/$1.stream.stop"
+	streamed "$1"
 }
 
 streamed()
@@ -280,6 +301,14 @@ streamed()
 		wait "$pid" || fail "stream $1 has not ended well"
 	done <"$out.pid"
 	say "$1: $(cat "$out")"
+}
+
+# N COUNT: so many more packets come in through gateway N's tunnels
+flows()
+{
+	local opened
+	opened=$(counter "$1" opened_packets)
+	wait_for 20 "$2 packets for gw$1" at_least "$1" opened_packets $((opened + $2))
 }
 
 # NAME KEY

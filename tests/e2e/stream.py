@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Numbered UDP packets: stream.py recv ADDRESS | send ADDRESS PPS SECONDS FLOWS.
+"""Numbered UDP packets: stream.py recv ADDRESS | send ADDRESS PPS SECONDS FLOWS STOP.
 
+The sender ends after SECONDS, or when there is a file STOP.
 The receiver ends when the sender says that it is done, and prints one JSON object:
 sent, received (different ones), lost, duplicates, reordered (arrived after a later
 one of their flow), gap_ms (the longest time without any), gaps_ms (those of 50 ms and
 more, in order), first_ms (after the start).
 """
 import json
+import os
 import socket
 import struct
 import sys
@@ -22,7 +24,7 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def send(address, pps, seconds, flows):
+def send(address, pps, seconds, flows, stop):
     socks = []
     for _ in range(flows):
         s = socket.socket(family(address), socket.SOCK_DGRAM)
@@ -31,7 +33,7 @@ def send(address, pps, seconds, flows):
     begin = time.monotonic()
     sent = 0
     total = int(pps * seconds)
-    while sent < total:
+    while sent < total and not os.path.exists(stop):
         due = min(total, int((time.monotonic() - begin) * pps) + 1)
         while sent < due:
             flow = sent % flows
@@ -98,4 +100,4 @@ def recv(address):
 if sys.argv[1] == "recv":
     recv(sys.argv[2])
 else:
-    send(sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))
+    send(sys.argv[2], float(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]), sys.argv[6])
