@@ -341,14 +341,19 @@ int lm_file_read(const char *path, size_t max, uint8_t **out, size_t *len,
 
 /* ---------------------------------------------------------------- heap -- */
 
-/* Binary min-heap of deadlines, intrusive: put a struct lm_timer into the owner. */
+/* Min-heap of deadlines, intrusive: put a struct lm_timer into the owner. */
 struct lm_timer {
 	lm_time due;
 	uint32_t slot; /* 1-based place in the heap, 0 = not armed */
 };
 
+struct lm_timer_place {
+	lm_time due;
+	struct lm_timer *timer;
+};
+
 struct lm_timers {
-	struct lm_timer **heap;
+	struct lm_timer_place *heap;
 	uint32_t n, cap;
 };
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #define LOOK (100 * LM_MSEC)
+#define PART (300 * LM_SEC) /* between reports of a long run */
 
 struct scale {
 	struct world w;
@@ -155,16 +156,16 @@ static void talk(struct scale *s)
 
 static void live(struct scale *s)
 {
-	lm_time end = s->w.now + s->life, minute = s->w.now + 60 * LM_SEC;
+	lm_time began = s->w.now, end = began + s->life, part = began + PART;
 
 	while (s->w.now < end) {
 		talk(s);
 		world_pass(&s->w, LM_SEC);
-		if (s->w.now >= minute) {
-			fprintf(stderr, "%6.0f s: %llu sessions, %.0f s CPU\n",
-				seconds(s->w.now - WORLD_START), (unsigned long long)links_up(s),
-				cpu_now());
-			minute += 60 * LM_SEC;
+		if (s->w.now >= part && part < end) {
+			struct scale so_far = *s;
+
+			report(&so_far, "so far", s->w.now - began);
+			part += PART;
 		}
 	}
 }
