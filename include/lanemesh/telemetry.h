@@ -66,6 +66,8 @@ enum lm_ctr_kind {
 	X(WAN_FRAGMENT, "wan_fragment", PACKETS, DROP, "WAN: outer fragment")                      \
 	X(DEMUX_BAD, "demux_bad", PACKETS, DROP, "UDP: neither ESP, control, STUN nor keepalive")  \
 	X(ESP_UNKNOWN_SPI, "esp_unknown_spi", PACKETS, DROP, "ESP: no SA with this SPI")           \
+	X(PEER_OVER_SHARE, "peer_over_share", PACKETS, DROP,                                       \
+	  "overload: the peer sends more than its share")                                          \
 	X(ESP_SHORT, "esp_short", PACKETS, DROP, "ESP: impossible length")                         \
 	X(ESP_SEQ_ZERO, "esp_seq_zero", PACKETS, DROP, "ESP: sequence number 0")                   \
 	X(ESP_REPLAY, "esp_replay", PACKETS, DROP, "ESP: number seen before")                      \

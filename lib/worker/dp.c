@@ -182,6 +182,8 @@ static int create_worker(struct lm_dp *dp, unsigned index, const char *aead, str
 	w->aead = lm_aead_new(aead, err);
 	if (w->aead == NULL)
 		return -ENOTSUP;
+	if (lm_share_init(&w->share, dp->max_peers) != 0)
+		return lm_error_set(err, ENOMEM, "out of memory for worker %u", index);
 	w->hand = calloc(n, sizeof(w->hand[0]));
 	w->handover = ring_new("hand", index, sizeof(struct lm_hand), hand_ring(n),
 			       RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
@@ -302,6 +304,7 @@ static void worker_free(struct lm_worker *w)
 	drain_punt(w->punt_control);
 	drain_punt(w->punt_other);
 	lm_aead_free(w->aead);
+	lm_share_free(&w->share);
 	free(w->hand);
 	free(w);
 }

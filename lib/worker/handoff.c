@@ -69,6 +69,7 @@ unsigned lm_hand_receive(struct lm_worker *w)
 
 	if (n > 0)
 		lm_stat_add(&w->stats.handed_in, n);
+	w->waiting += n == LM_BURST ? n : 0;
 	for (unsigned i = 0; i < n;) {
 		if (w->received[i].kind == LM_HAND_ESP) {
 			i += open_run(w, &w->received[i], n - i);

@@ -53,6 +53,7 @@ static unsigned receive(struct lm_worker *w, uint16_t port)
 		lm_count(&w->counters, LM_C_LAN_RX_PACKETS, n);
 		lm_count(&w->counters, LM_C_LAN_RX_BYTES, lm_lan_to_wan(w, port, pkts, n));
 	} else {
+		w->waiting += n == LM_BURST ? n : 0;
 		lm_count(&w->counters, LM_C_WAN_RX_PACKETS, n);
 		lm_count(&w->counters, LM_C_WAN_RX_BYTES, lm_wan_to_lan(w, port, pkts, n, false));
 	}
@@ -64,6 +65,7 @@ static unsigned run_once(struct lm_worker *w)
 	unsigned done = 0;
 
 	w->now = coarse_now();
+	w->waiting = 0;
 	for (uint16_t port = 0; port < w->dp->n_ports; port++)
 		if (w->index < w->dp->port[port].queues)
 			done += receive(w, port);
@@ -73,6 +75,7 @@ static unsigned run_once(struct lm_worker *w)
 	lm_tx_flush(w);
 	lm_hand_flush(w);
 	lm_punt_wake(w);
+	w->sharing = lm_share_loop(&w->share, w->waiting);
 	return done;
 }
 

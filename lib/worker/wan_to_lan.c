@@ -2,8 +2,9 @@
 /*
  * WAN to LAN, from top to bottom:
  *
- *   frame -> to our mesh port? -> SPI -> lane ours? -> open a burst -> source the peer's?
- *         -> congestion mark -> route -> neighbour: send | kernel, control: punt | drop
+ *   frame -> to our mesh port? -> SPI -> lane ours? -> peer's share -> open a burst
+ *         -> source the peer's? -> congestion mark -> route -> neighbour: send | kernel, control:
+ * punt | drop
  *
  * What comes through a relay, or is for us to relay, takes a turn through relay.c.
  *
@@ -237,6 +238,10 @@ static inline void take_esp(struct lm_worker *w, const struct lm_sa_table *sas, 
 
 	if (unlikely(rx.sa == NULL || (w->lanes >> (spi & LM_SPI_LANE_MASK) & 1) == 0)) {
 		not_our_sa(w, port, m, rx.sa, spi, handed);
+		return;
+	}
+	if (unlikely(w->sharing) && !lm_share_take(&w->share, rx.sa->peer, len)) {
+		lm_drop(w, m, LM_C_PEER_OVER_SHARE);
 		return;
 	}
 	status = lm_esp_open_begin(&rx, &c->op[c->n]);

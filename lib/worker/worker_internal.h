@@ -10,6 +10,7 @@
 #ifndef LANEMESH_WORKER_INTERNAL_H
 #define LANEMESH_WORKER_INTERNAL_H
 
+#include "share.h"
 #include "slab.h"
 
 #include <lanemesh/esp_packet.h>
@@ -231,6 +232,8 @@ struct lm_worker {
 	unsigned index;	  /* const */
 	uint64_t lanes;	  /* const: bit j: lane j belongs to this worker */
 	int cpu;	  /* const; -1: any */
+	bool sharing;	  /* packets are weighed: lm_share_take */
+	unsigned waiting; /* packets of this loop that came from a WAN with more waiting behind */
 	struct lm_aead *aead;
 	struct rte_ring *handover; /* const; many workers in, this one out */
 	struct rte_ring *inject;   /* const; control in, worker 0 out; NULL for the others */
@@ -251,6 +254,7 @@ struct lm_worker {
 	unsigned n_relayed;
 	struct lm_datagram relayed[LM_BURST];
 	struct lm_hand received[LM_BURST];
+	struct lm_share share;
 } __attribute__((aligned(64)));
 
 struct lm_relay_table;

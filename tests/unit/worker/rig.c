@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define RING_SIZE  1024
-#define POOL_SIZE  8191
+#define POOL_SIZE  8191	 /* more for larger rings */
 #define WAIT_TURNS 60000 /* of 1 ms */
 #define OUTER_LEN  42
 
@@ -35,13 +35,13 @@ struct rig_ports {
 	struct rte_mempool *pool;
 };
 
-static struct rte_ring *ring_new(void)
+static struct rte_ring *ring_new(unsigned n)
 {
-	size_t size = ((size_t)rte_ring_get_memsize(RING_SIZE) + 63) & ~(size_t)63;
+	size_t size = ((size_t)rte_ring_get_memsize(n) + 63) & ~(size_t)63;
 	struct rte_ring *r = aligned_alloc(64, size);
 
 	assert_non_null(r);
-	assert_int_equal(rte_ring_init(r, "rig", RING_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ), 0);
+	assert_int_equal(rte_ring_init(r, "rig", n, RING_F_SP_ENQ | RING_F_SC_DEQ), 0);
 	return r;
 }
 
@@ -53,8 +53,8 @@ static void ports_new(struct rig *r)
 	r->ports = p;
 	for (unsigned i = 0; i < r->n_ports; i++) {
 		for (unsigned q = 0; q < r->queues; q++) {
-			p->rx[i][q] = ring_new();
-			p->tx[i][q] = ring_new();
+			p->rx[i][q] = ring_new(r->ring);
+			p->tx[i][q] = ring_new(r->ring);
 		}
 		p->args[i] = (struct ring_args){.rx = p->rx[i],
 						.n_rx = r->queues,
@@ -222,7 +222,9 @@ void rig_start(struct rig *r, const struct rig_config *cfg)
 
 	*r = (struct rig){.workers = cfg->workers,
 			  .queues = cfg->queues > 0 ? cfg->queues : cfg->workers,
-			  .n_ports = dp.n_ports};
+			  .n_ports = dp.n_ports,
+			  .ring = cfg->ring > 0 ? cfg->ring : RING_SIZE};
+	r->pool_size = r->ring > RING_SIZE ? 2 * r->ring - 1 : POOL_SIZE;
 	assert_int_equal(lm_crypto_init(), 0);
 	ports_new(r);
 	for (unsigned i = 0; i < r->n_ports; i++)
@@ -244,8 +246,8 @@ void rig_start(struct rig *r, const struct rig_config *cfg)
 	assert_non_null(r->aead);
 	r->punts = calloc(RIG_PUNTS, sizeof(*r->punts));
 	assert_non_null(r->punts);
-	r->ports->pool = rte_pktmbuf_pool_create("rig", POOL_SIZE, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-						 SOCKET_ID_ANY);
+	r->ports->pool = rte_pktmbuf_pool_create("rig", r->pool_size, 0, 0,
+						 RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
 	assert_non_null(r->ports->pool);
 	set_addresses(r);
 	set_routes(r);
@@ -261,7 +263,7 @@ void rig_stop(struct rig *r)
 	for (unsigned i = 0; i < r->n_ports; i++)
 		while (rig_read(r, i, frame) > 0)
 			continue;
-	assert_int_equal(rte_mempool_avail_count(r->ports->pool), POOL_SIZE);
+	assert_int_equal(rte_mempool_avail_count(r->ports->pool), r->pool_size);
 	rte_mempool_free(r->ports->pool);
 	lm_aead_free(r->aead);
 	lm_dp_free(r->dp);

@@ -29,7 +29,8 @@ struct rig_config {
 	unsigned workers;
 	unsigned queues; /* of each port; 0 = as many as workers */
 	bool poll;
-	bool wan2; /* a fourth port */
+	bool wan2;     /* a fourth port */
+	unsigned ring; /* frames in each queue, a power of two; 0 = 1,024 */
 };
 
 struct rig_punt {
@@ -54,7 +55,7 @@ struct rig_peer {
 
 struct rig {
 	struct lm_dp *dp;
-	unsigned workers, queues, n_ports;
+	unsigned workers, queues, n_ports, ring, pool_size;
 	struct lm_aead *aead;
 	struct rig_peer peer[RIG_PEERS];
 	uint64_t fed, injected; /* frames, packets */

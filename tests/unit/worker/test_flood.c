@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * FAULTS row 37 in the real worker: a member sends ESP as fast as the port brings it, ten packets
+ * for each of another one, over all of its lanes.
+ */
+#include "steps.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define RING	16384 /* the worker cannot empty it before it has noticed the overload */
+#define FRAMES	(RING / 2 * 3)
+#define ROUNDS	200
+#define FLOODER 0
+#define VICTIM	1
+#define EACH	11 /* of so many packets one is the victim's */
+#define INNER	1200
+#define ENOUGH	2000
+
+struct sealed {
+	uint16_t len;
+	uint8_t frame[INNER + 200];
+};
+
+static uint64_t fed[RIG_PEERS];
+
+static size_t seal(struct rig *r, unsigned peer, unsigned lane, uint8_t *frame)
+{
+	const char *const from[] = {"10.2.0.5", "10.3.0.5"};
+	uint8_t ip[RIG_FRAME_MAX];
+	size_t len = rig_ip(&(struct rig_ip){.src = from[peer],
+					     .dst = "10.1.0.10",
+					     .proto = 99,
+					     .ttl = 64,
+					     .payload = INNER - 20},
+			    ip);
+
+	return rig_seal(r, peer, lane, 4, ip, len, 0, frame);
+}
+
+/* Opened, that is: the LAN port's queue may be full later. */
+static uint64_t delivered(struct rig *r, unsigned peer)
+{
+	struct lm_dp_usage u;
+
+	assert_int_equal(lm_dp_usage(r->dp, r->peer[peer].spi_in, &u), 0);
+	return u.rx_packets;
+}
+
+static void drain(struct rig *r)
+{
+	uint8_t frame[RIG_FRAME_MAX];
+
+	while (rig_read(r, RIG_LAN, frame) > 0)
+		continue;
+}
+
+/* More than the queue holds, fed as fast as it is taken. */
+static void flood(struct rig *r, struct sealed *frames, unsigned victim_each)
+{
+	for (unsigned i = 0; i < FRAMES; i++) {
+		unsigned peer = i % EACH < victim_each ? VICTIM : FLOODER;
+
+		frames[i].len = (uint16_t)seal(r, peer, i / EACH % LM_LANES_MAX, frames[i].frame);
+		fed[peer]++;
+	}
+	for (unsigned i = 0; i < FRAMES; i++)
+		while (!rig_feed(r, RIG_WAN, 0, frames[i].frame, frames[i].len))
+			drain(r);
+	rig_settle(r);
+	drain(r);
+}
+
+/* A queue full of one peer's packets: there is nobody to protect. */
+static void nobody_else_is_there(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct sealed *frames = calloc(FRAMES, sizeof(*frames));
+
+	assert_non_null(frames);
+	for (unsigned i = 0; i < 4; i++)
+		flood(r, frames, 0);
+	assert_int_equal(rig_count(r, LM_C_PEER_OVER_SHARE), 0);
+	assert_int_equal(delivered(r, FLOODER), fed[FLOODER]);
+	free(frames);
+}
+
+static void a_member_floods(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct sealed *frames = calloc(FRAMES, sizeof(*frames));
+	uint64_t cut = 0;
+
+	assert_non_null(frames);
+	for (unsigned i = 0; i < ROUNDS && cut < ENOUGH; i++) {
+		flood(r, frames, 1);
+		cut = rig_count(r, LM_C_PEER_OVER_SHARE);
+	}
+	assert_true(cut >= ENOUGH);
+	assert_int_equal(delivered(r, VICTIM), fed[VICTIM]);
+	assert_int_equal(delivered(r, FLOODER) + cut, fed[FLOODER]);
+	free(frames);
+}
+
+/* It may send again as much as fits. */
+static void then_it_does_not(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint8_t frame[RIG_FRAME_MAX];
+	unsigned in_a_row = 0;
+
+	for (unsigned i = 0; i < 100000 && in_a_row < 200; i++) {
+		uint64_t cut = rig_count(r, LM_C_PEER_OVER_SHARE);
+
+		rig_offer(r, RIG_WAN, frame, seal(r, FLOODER, 0, frame));
+		in_a_row = rig_count(r, LM_C_PEER_OVER_SHARE) == cut ? in_a_row + 1 : 0;
+		drain(r);
+	}
+	assert_int_equal(in_a_row, 200);
+}
+
+static int start(void **state)
+{
+	static struct rig r;
+
+	rig_start(&r, &(struct rig_config){.workers = 1, .ring = RING, .poll = true});
+	*state = &r;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	rig_stop(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(nobody_else_is_there),
+	    cmocka_unit_test(a_member_floods),
+	    cmocka_unit_test(then_it_does_not),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
