@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <pthread.h>
 #include <rte_telemetry.h>
+#include <rte_version.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,6 +41,16 @@ static void text_of(const json_t *v, char out[128])
 	}
 }
 
+/* DPDK 23.03 renamed it, and later releases warn of the old name. */
+static int add_number(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(d, name, value);
+#else
+	return rte_tel_data_add_dict_u64(d, name, value);
+#endif
+}
+
 /* One level: numbers as numbers, anything nested as its JSON text. */
 static void fill_dict(struct rte_tel_data *d, json_t *o)
 {
@@ -52,7 +63,7 @@ static void fill_dict(struct rte_tel_data *d, json_t *o)
 	{
 		field_name(key, name);
 		if (json_is_integer(v)) {
-			(void)rte_tel_data_add_dict_u64(d, name, (uint64_t)json_integer_value(v));
+			(void)add_number(d, name, (uint64_t)json_integer_value(v));
 		} else {
 			text_of(v, text);
 			(void)rte_tel_data_add_dict_string(d, name, text);
@@ -68,7 +79,7 @@ static int fill_row(struct rte_tel_data *d, json_t *list, const char *params)
 
 	if (params == NULL || params[0] == '\0') {
 		(void)rte_tel_data_start_dict(d);
-		(void)rte_tel_data_add_dict_u64(d, "rows", json_array_size(list));
+		(void)add_number(d, "rows", json_array_size(list));
 		return 0;
 	}
 	i = strtoul(params, &end, 10);
