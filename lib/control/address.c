@@ -142,6 +142,8 @@ static void on_addr(void *user, const struct lm_nl_addr *a, bool gone)
 		t->addr_view[i] = c->view;
 		t->n_addrs++;
 	}
+	if (!gone && t->has_link)
+		lm_advertise(c, t, &a->addr.ip);
 	if (is_wan(c, t)) {
 		publish_wan_addresses(c, t);
 		lm_underlay_changed(c, t->port);
@@ -343,6 +345,21 @@ static void on_readable(uv_poll_t *h, int status, int events)
 
 /* ------------------------------------------------------------- creation -- */
 
+/* No reason not to start: IPv4 works without. */
+static bool without(const struct lm_control *c, const struct lm_twin *t, const struct lm_ip *ip)
+{
+	char text[LM_IP_STRLEN];
+
+	if (ip->family != 6 || !t->no_ip6)
+		return false;
+	lm_log(&c->log, LM_LOG_WARN,
+	       "%s: %s is left out, since IPv6 is switched off in the kernel; `sysctl "
+	       "net.ipv6.conf.all.disable_ipv6=0` (or no ipv6.disable=1 on the kernel's command "
+	       "line) and a restart bring it back",
+	       t->name, lm_ip_format(ip, text));
+	return true;
+}
+
 static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifaddr *addrs,
 		  unsigned n, struct lm_error *err)
 {
@@ -358,7 +375,10 @@ static int set_up(struct lm_control *c, struct lm_twin *t, const struct lm_ifadd
 	if (rc != 0)
 		return lm_error_set(err, -rc, "%s: cannot set MTU %u and bring it up: %s", t->name,
 				    t->mtu, strerror(-rc));
+	t->no_ip6 = lm_twin_sysctl_get("ipv6", t->name, "disable_ipv6") != 0;
 	for (unsigned i = 0; i < n; i++) {
+		if (without(c, t, &addrs[i].ip))
+			continue;
 		rc = lm_nl_addr_add(c->nl, t->ifindex, &addrs[i]);
 		if (rc != 0)
 			return lm_error_set(err, -rc, "%s: cannot add address %s/%u: %s", t->name,
@@ -393,6 +413,8 @@ static int create_port_twin(struct lm_control *c, uint16_t port, struct lm_error
 	for (unsigned i = 0; rc == 0 && i < pc->n_gateways; i++) {
 		struct lm_prefix any = {.ip.family = pc->gateways[i].family};
 
+		if (without(c, t, &pc->gateways[i]))
+			continue;
 		/* A metric of its own: neither another port's default route nor one that is none of
 		 * ours is replaced. */
 		rc = lm_nl_route_set(c->nl, &any, t->ifindex, &pc->gateways[i], LM_RTPROT,

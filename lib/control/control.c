@@ -105,6 +105,7 @@ static void on_second(uv_timer_t *t)
 	lm_link_check(c);
 	if (c->site_moved)
 		lm_link_announce(c);
+	lm_advertise_tick(c);
 	lm_neigh_tick(c, now.mono);
 	lm_directory_expire(c->directory, now.wall);
 	lm_state_save(c);
@@ -345,7 +346,7 @@ static void export_route(void *user, const struct lm_prefix *prefix, bool presen
 	char text[LM_PREFIX_STRLEN];
 	int rc;
 
-	if (c->overlay.ifindex == 0)
+	if (c->overlay.ifindex == 0 || (prefix->ip.family == 6 && c->overlay.no_ip6))
 		return;
 	rc = present
 		 ? lm_nl_route_set(c->nl, prefix, c->overlay.ifindex, NULL, LM_RTPROT, LM_METRIC)

@@ -36,8 +36,10 @@ struct lm_twin {
 	struct lm_mac mac;
 	uint16_t mtu;
 	uv_poll_t poll;
-	bool up;       /* the interface, by its administrator */
-	bool has_link; /* the port */
+	bool up;	   /* the interface, by its administrator */
+	bool has_link;	   /* the port */
+	bool no_ip6;	   /* the kernel has IPv6 switched off there */
+	uint8_t advertise; /* advertise.c: how often still */
 	uint8_t n_addrs;
 	struct lm_ifaddr addrs[LM_CONFIG_ADDRESSES_MAX * 2];
 	uint32_t addr_view[LM_CONFIG_ADDRESSES_MAX * 2]; /* in which each was seen last */
@@ -237,6 +239,13 @@ void lm_link_announce(struct lm_control *c);
 /* Which those are when cfg and own are in force: how many. */
 unsigned lm_link_prefixes(const struct lm_control *c, const struct lm_config *cfg,
 			  const struct lm_cert *own, struct lm_prefix out[LM_PREFIXES_MAX]);
+
+/* advertise.c: neighbours learn whose an address is without asking */
+void lm_advertise(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip);
+/* All addresses of a port whose link came up. */
+void lm_advertise_all(struct lm_control *c, struct lm_twin *t);
+/* Every second: again, in case the first one was lost. */
+void lm_advertise_tick(struct lm_control *c);
 
 /* underlay.c: ways to other gateways' outer addresses */
 void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,

@@ -153,6 +153,8 @@ void lm_link_check(struct lm_control *c)
 		lm_log(&c->log, t->has_link ? LM_LOG_INFO : LM_LOG_WARN, "%s: link is %s", t->name,
 		       t->has_link ? "up" : "down");
 		lm_twin_carrier(t->fd, t->has_link);
+		if (t->has_link)
+			lm_advertise_all(c, t);
 		if (is_lan(c, i)) {
 			lan_changed = true;
 		} else {

@@ -6,6 +6,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -53,17 +54,40 @@ void lm_twin_carrier(int fd, bool up)
 	(void)ioctl(fd, TUNSETCARRIER, &on);
 }
 
-int lm_twin_sysctl(const char *family, const char *name, const char *key, const char *value)
+static int open_key(const char *family, const char *name, const char *key, int flags)
 {
 	char path[160];
-	ssize_t n;
 	int f;
 
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key);
-	f = open(path, O_WRONLY | O_CLOEXEC);
+	f = open(path, flags | O_CLOEXEC);
+	return f < 0 ? -errno : f;
+}
+
+int lm_twin_sysctl(const char *family, const char *name, const char *key, const char *value)
+{
+	int f = open_key(family, name, key, O_WRONLY);
+	ssize_t n;
+
 	if (f < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return f == -ENOENT ? 0 : f;
 	n = write(f, value, strlen(value));
 	close(f);
 	return n < 0 ? -errno : 0;
+}
+
+int lm_twin_sysctl_get(const char *family, const char *name, const char *key)
+{
+	int f = open_key(family, name, key, O_RDONLY);
+	char text[16];
+	ssize_t n;
+
+	if (f < 0)
+		return f;
+	n = read(f, text, sizeof(text) - 1);
+	close(f);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return (int)strtol(text, NULL, 10);
 }

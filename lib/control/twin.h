@@ -15,5 +15,7 @@ int lm_twin_open(const char *name, bool tap, int *fd, unsigned *ifindex,
 void lm_twin_carrier(int fd, bool up);
 /* Writes a value to /proc/sys/net/<family>/conf/<name>/<key>; a missing key is no error. */
 int lm_twin_sysctl(const char *family, const char *name, const char *key, const char *value);
+/* The number that is there; -errno when there is none. */
+int lm_twin_sysctl_get(const char *family, const char *name, const char *key);
 
 #endif

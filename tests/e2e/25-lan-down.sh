@@ -44,3 +44,30 @@ carrier 0 || fail "gw1's lan0 has a carrier without a link"
 wait_for 5 "gw2 does not have gw1's networks" knows 0
 lab_in host1 ip link set eth0 up
 wait_for 5 "gw1's networks are announced" knows 2
+
+# Another machine in the gateway's place: hosts that know the old one's MAC learn the new one's
+# without asking.
+lab_in host1 ip addr replace fd00:1::10/64 dev eth0 nodad
+lab_in host1 ip route replace default via 10.1.0.1
+lab_stop gw1
+for a in 10.1.0.1 fd00:1::1; do
+	lab_in host1 ip neigh replace "$a" lladdr 02:00:00:00:00:99 dev eth0 nud stale
+done
+lab_start_gateway 1
+wait_for 20 "gw1 is up in its place" has_peers 1 1
+mac=$(lab_in gw1 cat /sys/class/net/lan0/address)
+knows_mac()
+{
+	lab_in host1 ip neigh show "$1" dev eth0 | grep -q "lladdr $mac"
+}
+for a in 10.1.0.1 fd00:1::1; do
+	wait_for 10 "host1 knows gw1's new MAC for $a" knows_mac "$a"
+done
+
+# A kernel without IPv6 carries IPv4.
+lab_stop gw1
+lab_in gw1 sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+lab_start_gateway 1
+wait_for 20 "gw1 is up without IPv6" has_peers 1 1
+wait_for 10 "host1 answers" lab_ping host2 10.1.0.10
+grep -q "left out, since IPv6 is switched off" "$lab_run"/gw1.log || fail "no warning in gw1's log"
