@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * lm_scale: how a mesh behaves as it grows. N gateways come up within some
- * seconds, each learns of its peers (all, or so many), they find each other, and
- * live for a while with a little traffic. Prints what it took, for each node.
- * Expensive cryptography is replaced (cheap.c); mesh and trust code is the real one.
+ * seconds, learn of each other from coordinators, each finds its peers (all, or so
+ * many), and they live for a while, perhaps with traffic. Prints what it took, for
+ * each node. Expensive cryptography is replaced (cheap.c), but for lm_scale_real;
+ * all of mesh, coord and trust is the real thing.
  */
-#include "world.h"
+#include "registry.h"
 
 #include <getopt.h>
 #include <malloc.h>
@@ -20,10 +21,14 @@ struct scale {
 	struct world w;
 	unsigned n, peers; /* peers: of each; n - 1: a full mesh */
 	lm_time boot, life;
-	unsigned talks;	     /* packets a second of each node */
-	bool on_demand;	     /* sessions for those only that have traffic */
-	uint64_t rss_before; /* bytes */
-	double cpu;	     /* at the last mark */
+	unsigned talks;	       /* packets a second of each node */
+	bool on_demand;	       /* sessions for those only that have traffic */
+	unsigned coordinators; /* 0: everybody hears of everybody at once */
+	struct registry *registry;
+	struct registry_sum directory; /* at the last mark */
+	bool *peer;		       /* by how far it is in the ring */
+	uint64_t rss_before;	       /* bytes */
+	double cpu;		       /* at the last mark */
 	uint64_t sent, bytes, done;
 };
 
@@ -58,6 +63,13 @@ static unsigned neighbour(const struct scale *s, unsigned i, unsigned k)
 	return k % 2 == 0 ? (i + step) % s->n : (i + s->n - step) % s->n;
 }
 
+static bool wanted(void *user, const struct node *a, const struct node *b)
+{
+	const struct scale *s = user;
+
+	return s->peer[(b->number + s->n - a->number) % s->n];
+}
+
 static uint64_t sum(const struct scale *s, size_t offset)
 {
 	uint64_t all = 0;
@@ -86,21 +98,32 @@ static void mark(struct scale *s)
 		s->bytes += s->w.nodes[i]->sent_bytes;
 	}
 	s->done = SUM(s, handshakes_done);
+	if (s->registry != NULL)
+		registry_sum(s->registry, &s->directory);
+	s->cpu -= s->directory.cpu;
 }
 
 /* What happened since the mark, for each node. */
 static void report(struct scale *s, const char *what, lm_time took)
 {
-	struct scale before = *s;
-	double per = 1.0 / s->n;
+	struct scale was = *s;
+	double per = 1.0 / s->n, minutes = seconds(took) / 60;
+	double sent, bytes;
 
 	mark(s);
-	printf("%-9s %9.2f s  %10.1f messages  %12.1f bytes  %8.1f handshakes  %9.5f s CPU   "
-	       "each second: %8.2f messages %10.1f bytes\n",
-	       what, seconds(took), (double)(s->sent - before.sent) * per,
-	       (double)(s->bytes - before.bytes) * per, (double)(s->done - before.done) * per,
-	       (s->cpu - before.cpu) * per, (double)(s->sent - before.sent) * per / seconds(took),
-	       (double)(s->bytes - before.bytes) * per / seconds(took));
+	sent = (double)(s->sent - was.sent) * per;
+	bytes = (double)(s->bytes - was.bytes) * per;
+	printf("%-9s %8.2f s: %.1f messages, %.0f bytes, %.1f handshakes, %.3f ms CPU; each "
+	       "minute: %.1f messages, %.0f bytes\n",
+	       what, seconds(took), sent, bytes, (double)(s->done - was.done) * per,
+	       (s->cpu - was.cpu) * per * 1e3, sent / minutes, bytes / minutes);
+	if (s->registry != NULL)
+		printf("          directory: %.0f bytes to the node, %.0f from it, %.1f records; "
+		       "coordinators: %.3f ms CPU a node\n",
+		       (double)(s->directory.to_nodes - was.directory.to_nodes) * per,
+		       (double)(s->directory.from_nodes - was.directory.from_nodes) * per,
+		       (double)(s->directory.records - was.directory.records) * per,
+		       (s->directory.cpu - was.directory.cpu) * per * 1e3);
 	fflush(stdout);
 }
 
@@ -121,25 +144,38 @@ static void make(struct scale *s, uint64_t seed)
 		n->eager_peers = s->on_demand ? 1 : s->peers;
 		n->lanes = 1;
 	}
+	s->peer = calloc(s->n, sizeof(s->peer[0]));
+	world_must(w, s->peer != NULL);
+	for (unsigned k = 0; k < s->peers; k++)
+		s->peer[neighbour(s, 0, k)] = true;
+	if (s->coordinators > 0)
+		s->registry = registry_new(w, s->coordinators, wanted, s);
 }
 
-/* The directory at its best: everybody who is up and known to be up, at once. */
+static void tell_directly(struct scale *s, unsigned i)
+{
+	struct node *n = s->w.nodes[i];
+
+	for (unsigned k = 0; k < s->peers; k++) {
+		struct node *other = s->w.nodes[neighbour(s, i, k)];
+
+		if (other->mesh == NULL)
+			continue;
+		(void)node_tell(other, n);
+		(void)node_tell(n, other);
+	}
+}
+
 static void boot(struct scale *s)
 {
 	struct world *w = &s->w;
 
 	for (unsigned i = 0; i < s->n; i++) {
-		struct node *n = w->nodes[i];
-
-		node_start(n);
-		for (unsigned k = 0; k < s->peers; k++) {
-			struct node *other = w->nodes[neighbour(s, i, k)];
-
-			if (other->mesh == NULL)
-				continue;
-			(void)node_tell(other, n);
-			(void)node_tell(n, other);
-		}
+		node_start(w->nodes[i]);
+		if (s->registry != NULL)
+			registry_join(s->registry, w->nodes[i]);
+		else
+			tell_directly(s, i);
 		world_pass(w, s->boot / s->n);
 	}
 }
@@ -176,7 +212,7 @@ static void run(struct scale *s, uint64_t seed)
 	struct world *w = &s->w;
 	lm_time began;
 
-	printf("%u gateways, %u peers each, %s\n", s->n, s->peers,
+	printf("%u gateways, %u peers each, %u coordinators, %s\n", s->n, s->peers, s->coordinators,
 	       s->talks > 0 ? "some traffic" : "no traffic");
 	make(s, seed);
 	mem = heap();
@@ -206,28 +242,28 @@ static void run(struct scale *s, uint64_t seed)
 	if (!s->on_demand && links_up(s) < all)
 		world_fail(w, "%llu of %llu sessions are left", (unsigned long long)links_up(s),
 			   (unsigned long long)all);
+	if (s->registry != NULL)
+		registry_free(s->registry);
+	free(s->peer);
 	world_free(w);
 }
 
 static void usage(FILE *f)
 {
 	fprintf(f, "usage: lm_scale [--nodes N] [--peers N] [--boot SECONDS] [--life SECONDS]\n"
-		   "                [--talk PACKETS] [--seed N] [--on-demand]\n"
-		   "N gateways; --peers 0: everybody with everybody.\n");
+		   "                [--talk PACKETS] [--seed N] [--on-demand] [--coordinators N]\n"
+		   "N gateways; --peers 0: everybody with everybody; --coordinators 0: each hears\n"
+		   "of the others at once, without any.\n");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-	    {"nodes", required_argument, NULL, 'n'},
-	    {"peers", required_argument, NULL, 'p'},
-	    {"boot", required_argument, NULL, 'b'},
-	    {"life", required_argument, NULL, 'l'},
-	    {"talk", required_argument, NULL, 't'},
-	    {"seed", required_argument, NULL, 's'},
-	    {"on-demand", no_argument, NULL, 'd'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+	    {"nodes", required_argument, NULL, 'n'}, {"peers", required_argument, NULL, 'p'},
+	    {"boot", required_argument, NULL, 'b'},  {"life", required_argument, NULL, 'l'},
+	    {"talk", required_argument, NULL, 't'},  {"seed", required_argument, NULL, 's'},
+	    {"on-demand", no_argument, NULL, 'd'},   {"coordinators", required_argument, NULL, 'c'},
+	    {"help", no_argument, NULL, 'h'},	     {NULL, 0, NULL, 0},
 	};
 	struct scale *s = calloc(1, sizeof(*s));
 	unsigned long seed = 1;
@@ -236,6 +272,7 @@ int main(int argc, char **argv)
 	if (s == NULL)
 		return 1;
 	s->n = 100;
+	s->coordinators = 2;
 	s->boot = 10 * LM_SEC;
 	s->life = 120 * LM_SEC;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -251,6 +288,8 @@ int main(int argc, char **argv)
 			s->life = v * LM_SEC;
 		else if (opt == 't')
 			s->talks = (unsigned)v;
+		else if (opt == 'c')
+			s->coordinators = (unsigned)v;
 		else if (opt == 'd')
 			s->on_demand = true;
 		else if (opt == 's')
@@ -260,7 +299,8 @@ int main(int argc, char **argv)
 			return opt == 'h' ? 0 : 2;
 		}
 	}
-	if (s->n < 3 || s->n > 30000 || s->peers >= s->n || s->life < LM_SEC) {
+	if (s->n < 3 || s->n > 30000 || s->peers >= s->n || s->life < LM_SEC ||
+	    s->coordinators > 4) {
 		usage(stderr);
 		return 2;
 	}
