@@ -250,8 +250,9 @@ struct lm_mesh_counters {
 	uint64_t peers_full;		/* peers that found no room, max_peers */
 	uint64_t refused_by_data_plane; /* peer_set, sa_in_add, sa_out_set that failed */
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;
-	uint64_t failovers; /* of the moves, those away from a path that died */
-	uint64_t dh;	    /* responder handshakes that cost a DH */
+	uint64_t keys_spent; /* sessions whose SAs ran out of numbers before a rekey */
+	uint64_t failovers;  /* of the moves, those away from a path that died */
+	uint64_t dh;	     /* responder handshakes that cost a DH */
 	uint64_t stun_sent, stun_answered, stun_unexpected;
 	uint64_t signals_sent, signals_taken, signals_ignored;
 };

@@ -205,6 +205,7 @@ void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
 	    {LM_C_SESSIONS_UP, m->sessions_up},
 	    {LM_C_SESSIONS_DOWN, m->sessions_down},
 	    {LM_C_REKEYS, m->rekeys},
+	    {LM_C_KEYS_SPENT, m->keys_spent},
 	    {LM_C_MOVES, m->moves},
 	    {LM_C_FAILOVERS, m->failovers},
 	    {LM_C_SIGNALS_SENT, m->signals_sent},

@@ -113,6 +113,7 @@ struct session {
 	struct due due;
 	enum session_state state;
 	bool initiator;
+	bool spent;	      /* a lane is at its hard limit, which was told */
 	bool has_in, has_out; /* SAs installed; has_out stays true: outbound keys are used up */
 	uint8_t lanes_in;     /* lanes that the peer sends on */
 	uint32_t remote_spi;

@@ -372,6 +372,22 @@ void lm_m_session_timer(struct lm_mesh *m, struct session *s)
 	}
 }
 
+/* The workers have stopped sending on a lane (FAULTS row 18). */
+static void note_spent(struct lm_mesh *m, struct session *s)
+{
+	char label[LM_M_LABEL_LEN];
+
+	if (s->spent)
+		return;
+	s->spent = true;
+	m->count.keys_spent++;
+	lm_m_event(
+	    m, LM_LOG_ERROR,
+	    "%s: the keys of session %08x are used up and no rekey has succeeded: traffic to "
+	    "it is dropped until one does",
+	    lm_m_peer_label(s->peer, label), s->slot.spi);
+}
+
 bool lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session,
 		   const struct lm_mesh_usage *u)
 {
@@ -403,6 +419,8 @@ bool lm_mesh_usage(struct lm_mesh *m, struct lm_now now, uint32_t session,
 		s->tx_packets = u->tx_packets;
 		if (u->highest_seq >= LM_ESP_SOFT_LIMIT)
 			lm_m_connect(m, p, 0, false);
+		if (u->highest_seq >= LM_ESP_HARD_LIMIT)
+			note_spent(m, s);
 	}
 	busy = lm_m_busy(m, p) && s->state != SESSION_OLD;
 	lm_m_leave(m);

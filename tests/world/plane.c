@@ -6,6 +6,8 @@
  */
 #include "inside.h"
 
+#include <lanemesh/esp.h>
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -385,6 +387,11 @@ bool node_send_esp(struct node *a, struct node *b)
 	}
 	if (p == NULL || !p->has_out || !p->has_path)
 		return false;
+	own = find_sa(a, p->session);
+	if (own != NULL)
+		touch(a, own);
+	if (p->seq >= LM_ESP_HARD_LIMIT) /* FAULTS row 18 */
+		return false;
 	p->seq++;
 	lm_w_u32(&wr, p->spi_base);
 	lm_w_u32(&wr, p->seq);
@@ -395,9 +402,6 @@ bool node_send_esp(struct node *a, struct node *b)
 	if (!w->esp_may_miss && (b->mesh == NULL || find_sa(b, p->spi_base) == NULL))
 		world_fail(w, "gw%u sends to gw%u on SPI %08x, which is not installed", a->number,
 			   b->number, p->spi_base);
-	own = find_sa(a, p->session);
-	if (own != NULL)
-		touch(a, own);
 	a->esp_sent++;
 	if (!a->silent)
 		relay_send(a, &p->path, pkt, sizeof(pkt));

@@ -285,6 +285,47 @@ static void test_soft_limit(void **state)
 	world_free(&p.w);
 }
 
+/* FAULTS row 18: the peer answers, so nothing is lost; it does not, so sending stops, with an
+ * alarm, until it does. */
+static bool no_handshakes(struct world *w, struct datagram *d, void *user)
+{
+	(void)w, (void)user;
+	return datagram_type(d) != LM_MSG_INIT;
+}
+
+static void test_hard_limit(void **state)
+{
+	struct node_peer *ab;
+	uint64_t sent;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 15);
+	pair_connect(&p);
+	ab = node_peer_of(p.a, p.b);
+	ab->seq = LM_ESP_HARD_LIMIT - 10;
+	assert_int_equal(pair_talk(&p, 3 * LM_SEC, 100 * LM_MSEC), 0);
+	assert_int_equal(counters(p.a)->rekeys, 1);
+	assert_int_equal(counters(p.a)->keys_spent, 0);
+
+	ab->seq = LM_ESP_HARD_LIMIT - 10;
+	p.w.tap = no_handshakes;
+	sent = p.a->esp_sent;
+	assert_int_equal(pair_talk(&p, 10 * LM_SEC, 100 * LM_MSEC), 90);
+	assert_int_equal(p.a->esp_sent - sent, 10);
+	assert_int_equal(ab->seq, LM_ESP_HARD_LIMIT);
+	assert_int_equal(counters(p.a)->rekeys, 1);
+	assert_int_equal(counters(p.a)->keys_spent, 1);
+	assert_int_equal(counters(p.b)->keys_spent, 0);
+
+	p.w.tap = NULL;
+	world_pass(&p.w, 30 * LM_SEC);
+	assert_true(counters(p.a)->rekeys >= 2);
+	assert_int_equal(pair_talk(&p, LM_SEC, 100 * LM_MSEC), 0);
+	assert_int_equal(counters(p.a)->sessions_down, 0);
+	world_free(&p.w);
+}
+
 static void test_psk(void **state)
 {
 	struct pair p;
@@ -351,8 +392,9 @@ int main(void)
 	    cmocka_unit_test(test_late_probe), cmocka_unit_test(test_confirmed_by_esp),
 	    cmocka_unit_test(test_rekey),      cmocka_unit_test(test_simultaneous),
 	    cmocka_unit_test(test_reject),     cmocka_unit_test(test_responder_rekeys),
-	    cmocka_unit_test(test_soft_limit), cmocka_unit_test(test_psk),
-	    cmocka_unit_test(test_mesh_name),  cmocka_unit_test(test_goodbye),
+	    cmocka_unit_test(test_soft_limit), cmocka_unit_test(test_hard_limit),
+	    cmocka_unit_test(test_psk),	       cmocka_unit_test(test_mesh_name),
+	    cmocka_unit_test(test_goodbye),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * Many workers: lanes belong to one worker each, whichever queue a packet arrives on,
  * and ports may have fewer queues than there are workers. Arguments: workers, queues.
  */
+#include "../../../lib/worker/worker_internal.h"
 #include "steps.h"
 
 #include <setjmp.h>
@@ -153,6 +154,70 @@ static void every_queue_seals(void **state)
 	free(seen);
 }
 
+/* Offers each queue so many packets and looks at what leaves for the peer: numbers go up by one on
+ * each lane, and the IV is the number. Returns how many left. */
+static unsigned offer_each(struct rig *r, unsigned each, uint32_t *newest)
+{
+	uint8_t ip[RIG_FRAME_MAX], frame[RIG_FRAME_MAX];
+	unsigned n = 0;
+
+	for (unsigned q = 0; q < queues; q++) {
+		for (unsigned i = 0; i < each; i++) {
+			size_t len = numbered("10.1.0.10", "10.2.0.5", i, ip);
+
+			len = rig_eth(RIG_LAN, LM_ETHERTYPE_IP4, ip, len, frame);
+			assert_true(rig_feed(r, RIG_LAN, q, frame, len));
+		}
+	}
+	rig_settle(r);
+	for (size_t len; (len = rig_read(r, RIG_WAN, frame)) > 0; n++) {
+		uint32_t spi, number;
+		uint64_t iv;
+
+		memcpy(&spi, frame + 42, 4);
+		memcpy(&number, frame + 46, 4);
+		memcpy(&iv, frame + 50, 8);
+		spi = ntohl(spi);
+		number = ntohl(number);
+		assert_true(be64toh(iv) == number);
+		assert_int_equal(spi - spi % LM_LANES_MAX, r->peer[0].spi_out);
+		assert_int_equal(number, newest[spi % LM_LANES_MAX] + 1);
+		assert_true(number <= LM_ESP_HARD_LIMIT);
+		newest[spi % LM_LANES_MAX] = number;
+		assert_int_equal(rig_open(r, 0, frame, len, ip), 80);
+	}
+	return n;
+}
+
+/* FAULTS row 18, on every lane that has a queue: the last ten numbers are used once each, then
+ * sending stops, until there are new keys; with new keys in time nothing is lost. */
+static void numbers_end(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint64_t expired = rig_count(r, LM_C_SEAL_EXPIRED);
+	uint32_t newest[LM_LANES_MAX];
+	struct lm_dp_usage usage;
+
+	for (unsigned end = 0; end < 2; end++) {
+		for (unsigned lane = 0; lane < workers; lane++)
+			r->dp->peer[0].out->sa[lane].seq = newest[lane] = LM_ESP_HARD_LIMIT - 10;
+		if (end == 0) { /* the peer takes part in a rekey */
+			assert_int_equal(offer_each(r, 9, newest), 9 * queues);
+		} else {
+			assert_int_equal(offer_each(r, 25, newest), 10 * queues);
+			assert_int_equal(offer_each(r, 5, newest), 0);
+			expired += 20 * queues;
+			assert_int_equal(lm_dp_usage(r->dp, r->peer[0].spi_in, &usage), 0);
+			assert_int_equal(usage.highest_seq, LM_ESP_HARD_LIMIT);
+		}
+		assert_int_equal(rig_count(r, LM_C_SEAL_EXPIRED), expired);
+		rig_rekey_out(r, 0, 0x90020000 + end * 64);
+		memset(newest, 0, sizeof(newest));
+		assert_int_equal(offer_each(r, 20, newest), 20 * queues);
+		assert_int_equal(rig_count(r, LM_C_SEAL_EXPIRED), expired);
+	}
+}
+
 /* More for one lane than its worker takes: dropped and counted by who hands over. */
 static void flood_of_one_lane(void **state)
 {
@@ -215,11 +280,9 @@ static int stop(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_lane_on_every_queue),
-	    cmocka_unit_test(replay_on_all_queues),
-	    cmocka_unit_test(every_queue_seals),
-	    cmocka_unit_test(flood_of_one_lane),
-	    cmocka_unit_test(fewer_lanes),
+	    cmocka_unit_test(every_lane_on_every_queue), cmocka_unit_test(replay_on_all_queues),
+	    cmocka_unit_test(every_queue_seals),	 cmocka_unit_test(numbers_end),
+	    cmocka_unit_test(flood_of_one_lane),	 cmocka_unit_test(fewer_lanes),
 	};
 
 	if (argc != 3)
