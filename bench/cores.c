@@ -8,13 +8,13 @@
  * back: so every number is new in each round. Loops without a packet are not busy
  * (lm_dp_worker_info), and so the time between rounds does not count.
  */
+#include "options.h"
 #include "raw.h"
 #include "site.h"
 #include "slice.h"
 
 #include "worker_internal.h"
 
-#include <getopt.h>
 #include <rte_ethdev.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -92,17 +92,6 @@ static void counters(const struct site *s, struct lm_counters *c, const struct l
 		c->v[i] -= before->v[i];
 }
 
-/* Workers are idle: nobody else looks at the windows. */
-static void windows_back(const struct site *s)
-{
-	for (uint32_t p = 0; p < s->cfg.peers; p++) {
-		struct lm_session_in *in = lm_sa_table_get(s->dp->sas, SITE_SPI(p));
-
-		for (unsigned lane = 0; lane < in->lanes; lane++)
-			memset(&in->sa[lane].replay, 0, sizeof(in->sa[lane].replay));
-	}
-}
-
 /* Until as much has come out as went in, drops counted. False: it never does. */
 static bool wait_round(const struct site *s, const struct lm_counters *before,
 		       struct lm_counters *c)
@@ -157,7 +146,7 @@ static void one_round(struct site *s, const struct gate *gate, struct raw_cipher
 	struct lm_counters before, c;
 	double packets = s->cfg.packets, all = 0, most = 0;
 
-	windows_back(s);
+	site_windows_back(s); /* workers are idle */
 	counters(s, &before, NULL);
 	for (unsigned i = 0; i < s->cfg.workers; i++)
 		busy[i] = __atomic_load_n(&gate[i].busy, __ATOMIC_ACQUIRE);
@@ -210,18 +199,6 @@ static void run(struct site *s, const char *name, unsigned rounds)
 	raw_free(raw);
 }
 
-static unsigned number(const char *text, unsigned least, unsigned most)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (*end != '\0' || v < least || v > most) {
-		fprintf(stderr, "bench: %s is not %u..%u\n", text, least, most);
-		exit(2);
-	}
-	return (unsigned)v;
-}
-
 /* Workers on the CPUs that we may use, in turn, beginning with the last. */
 static void choose_cpus(struct site_config *cfg)
 {
@@ -242,41 +219,25 @@ int main(int argc, char **argv)
 {
 	struct site_config cfg = {.peers = 16, .routes = 16, .workers = 2};
 	unsigned rounds = 20, lap = 8192;
+	const char *name = "cores";
+	const struct bench_option options[] = {
+	    {.letter = 'i', .flag = &cfg.inbound},
+	    {.letter = 'S', .flag = &cfg.steered},
+	    {.letter = 'n', .what = "name", .text = &name},
+	    {.letter = 's', .what = "size", .number = &cfg.size, .most = 1400},
+	    {.letter = 'w',
+	     .what = "workers",
+	     .number = &cfg.workers,
+	     .least = 1,
+	     .most = SITE_WORKERS_MAX},
+	    {.letter = 'l', .what = "packets", .number = &lap, .least = 1024, .most = 65536},
+	    {.letter = 't', .what = "rounds", .number = &rounds, .least = 1, .most = 10000},
+	};
 	struct site site;
-	char name[64] = "cores";
-	int o;
 
-	while ((o = getopt(argc, argv, "iSn:s:w:l:t:")) != -1) {
-		switch (o) {
-		case 'i':
-			cfg.inbound = true;
-			break;
-		case 'S':
-			cfg.steered = true;
-			break;
-		case 'n':
-			snprintf(name, sizeof(name), "%s", optarg);
-			break;
-		case 's':
-			cfg.size = number(optarg, 0, 1400);
-			break;
-		case 'w':
-			cfg.workers = number(optarg, 1, SITE_WORKERS_MAX);
-			break;
-		case 'l':
-			lap = number(optarg, 1024, 65536) / 1024 * 1024;
-			break;
-		case 't':
-			rounds = number(optarg, 1, 10000);
-			break;
-		default:
-			fprintf(stderr, "usage: bench-cores [-i] [-S] [-n name] [-s size] "
-					"[-w workers] [-l packets] [-t rounds]\n");
-			return 2;
-		}
-	}
+	bench_options(argc, argv, options, LM_ARRAY_SIZE(options));
 	/* Each lane of each peer as often, each queue whole bursts. */
-	cfg.packets = lap * cfg.workers;
+	cfg.packets = lap / 1024 * 1024 * cfg.workers;
 	choose_cpus(&cfg);
 	site_start(&site, &cfg);
 	run(&site, name, rounds);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "site.h"
 
+#include "worker_internal.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +82,9 @@ static void create(struct site *s, const int *pcap)
 	    .log = &log,
 	};
 
-	n = snprintf(source, sizeof(source), "net_pcap0,infinite_rx=1");
-	for (unsigned q = 0; q < s->cfg.workers; q++)
+	n = snprintf(source, sizeof(source), "%s",
+		     s->cfg.source != NULL ? s->cfg.source : "net_pcap0,infinite_rx=1");
+	for (unsigned q = 0; s->cfg.source == NULL && q < s->cfg.workers; q++)
 		n += snprintf(source + n, sizeof(source) - (size_t)n, ",rx_pcap=/proc/self/fd/%d",
 			      pcap[q]);
 	snprintf(instance, sizeof(instance), "bench-%d", (int)getpid());
@@ -149,8 +152,12 @@ void site_start(struct site *s, const struct site_config *cfg)
 	make_keys(s);
 	must(site_traffic(s, pcap) != 0 ? -EIO : 0, "traffic files");
 	create(s, pcap);
+	s->traffic = -1;
 	for (unsigned q = 0; q < s->cfg.workers; q++)
-		close(pcap[q]);
+		if (q == 0 && s->cfg.source != NULL)
+			s->traffic = pcap[q];
+		else
+			close(pcap[q]);
 }
 
 void site_open(struct site *s)
@@ -166,6 +173,22 @@ void site_open(struct site *s)
 	add_own(s);
 }
 
+void site_windows_back(const struct site *s)
+{
+	for (uint32_t p = 0; p < s->cfg.peers; p++) {
+		struct lm_session_in *in = lm_sa_table_get(s->dp->sas, SITE_SPI(p));
+
+		for (unsigned lane = 0; lane < in->lanes; lane++) {
+			struct lm_replay *r = &in->sa[lane].replay;
+
+			memset(r->bits, 0,
+			       (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
+			r->newest = 0;
+			r->top = 0;
+		}
+	}
+}
+
 void site_stop(struct site *s)
 {
 	lm_dp_free(s->dp);
@@ -174,4 +197,6 @@ void site_stop(struct site *s)
 	free(s->keys);
 	free(s->far);
 	free(s->len);
+	if (s->traffic >= 0)
+		close(s->traffic);
 }

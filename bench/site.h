@@ -28,6 +28,7 @@ struct site_config {
 	bool steered;
 	int cpu[SITE_WORKERS_MAX]; /* of each worker */
 	bool hugepages;
+	const char *source; /* device that the traffic comes from; NULL: a port that repeats it */
 };
 
 static inline unsigned site_lanes(const struct site_config *c)
@@ -45,6 +46,7 @@ struct site {
 	struct lm_esp_key *raw_keys; /* of each peer's lanes, as far is */
 	struct lm_sa_out *far;	     /* inbound: what the peers seal with */
 	uint64_t frame_bytes;
+	int traffic; /* with a source: queue 0's pcap file, for whoever feeds it */
 };
 
 /* Starts a data plane whose workers receive the traffic again and again from an in-memory
@@ -55,10 +57,16 @@ void site_stop(struct site *s);
 /* Sets routes and addresses, so that packets pass from now on. */
 void site_open(struct site *s);
 
+/* Sets the replay windows of all inbound SAs back to empty. Their worker's thread, or any while it
+ * is idle. */
+void site_windows_back(const struct site *s);
+
 /* SPI blocks as the mesh draws them: no order. An odd factor, so all differ. */
 #define SITE_SPI(peer) (LM_SPI_MIN | ((peer) + 1) * 0x2c1b3c6du << 6)
 
 /* ------------------------------------------------------------ traffic.c -- */
+
+#define SITE_PCAP_HEAD 24 /* bytes of the file before its first record, whose head has 16 */
 
 struct lm_prefix site_prefix(uint32_t n, uint32_t peers);
 /* For each queue a pcap file in memory with the frames that the site receives there; sets s->len.

@@ -66,6 +66,26 @@ def _cycles(data, folder):
     return drawn
 
 
+def _overload(data, folder):
+    """What comes out by what is offered, both to the most; a curve for each case."""
+    curves, drawn = [], []
+    for name in data.rounds:
+        if name.startswith("overload/"):
+            s = dict(data.summary(name))
+            curves.append((name.split("/", 1)[1], [(v["median"], s[x.replace("offered", "delivered")]["median"])
+                                                  for x, v in s.items() if x.endswith(" offered")]))
+    if curves:
+        rows = []  # a block for each curve
+        for _, points in curves:
+            rows += [*points, (), ()]
+        plot = ", ".join(f"{repr('DATA') if i == 0 else repr('')} index {i} using 1:2 title '{label}'"
+                         for i, (label, _) in enumerate(curves))
+        drawn = _draw(folder, "overload", "set style data linespoints\nset xrange [0:]\n"
+                      "set xlabel 'offered, of the most that goes through'\nset ylabel 'delivered'\n"
+                      f"set key bottom right\nset yrange [0:1.2]\nplot {plot}", rows)
+    return drawn
+
+
 def _aead(data, folder):
     series = ["direct", "job", "burst", "sodium"]
     rows = []
@@ -114,4 +134,4 @@ def draw(data, folder):
     """Returns the names of the files."""
     if shutil.which("gnuplot") is None:
         return []
-    return [name for suite in (_gateway, _cycles, _aead, _pair, _wire) for name in suite(data, folder)]
+    return [name for suite in (_gateway, _cycles, _overload, _aead, _pair, _wire) for name in suite(data, folder)]

@@ -4,7 +4,7 @@ from .case import Case
 from . import cores, crowd, pair, wire
 from .gateway import Gateway
 
-PROGRAMS = ["bench/bench-gateway", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
+PROGRAMS = ["bench/bench-gateway", "bench/bench-overload", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
             *cores.PROGRAMS, *pair.PROGRAMS, *wire.PROGRAMS]
 SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
@@ -32,6 +32,19 @@ def gateway(quick):
             for label, size in SIZES for way, args in WAYS]
 
 
+class Overload(Case):
+    more_is_better = True
+
+
+def overload(quick):
+    rounds, ms = ("1", "4") if quick else ("5", "10")
+    cases = [("imix", 0)] if quick else SIZES
+    return [Overload(f"overload/{way}/{label}",
+                     ["{folder}/bench/bench-overload", "-n", f"overload/{way}/{label}", "-s", str(size),
+                      "-c", "{cpu}", "-t", rounds, "-m", ms, *args])
+            for label, size in cases for way, args in WAYS]
+
+
 def scale(quick):
     """IMIX; as many packets before they repeat as make the tables' size felt."""
     peers = [1, 16] if quick else [1, 16, 256, 4096]
@@ -48,6 +61,8 @@ def scale(quick):
 
 ALL = [
     Suite("gateway", "the data plane, one worker, between its I/O floor and the raw cipher", gateway),
+    Suite("overload", "what a worker delivers of up to three times what it can do", overload,
+          default=False),
     Suite("micro", "its parts, and the handshake's", micro),
     Suite("scale", "the gateway with many peers and many routes", scale, default=False),
     Suite("cores", "several workers: lanes, hand-over by the card or by ring", cores.cases,
