@@ -58,12 +58,12 @@ static struct kept_cookie *cookie_of(const struct lm_mesh *m, const struct peer 
 }
 
 /* A way through a relay has the other end's consent: rounds are all that bounds it. */
-static bool spend(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path)
+static bool spend(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
 {
 	struct relay_way *way;
 
 	if (path->relay == 0)
-		return lm_m_candidate_spend(m, lm_m_candidate(p, &path->remote), LM_INIT_LEN);
+		return lm_m_candidate_spend(m, p, lm_m_candidate(p, &path->remote), LM_INIT_LEN);
 	way = lm_m_way(m, p, path);
 	if (way->sent != 0 && lm_m_since(m, way->sent) < LM_M_CANDIDATE_GAP)
 		return false;
@@ -289,11 +289,8 @@ static void answered(struct lm_mesh *m, struct session *s, const struct lm_hello
 		     const struct lm_path *from)
 {
 	struct peer *p = s->peer;
-	struct candidate *c = lm_m_candidate(p, &from->remote);
 	struct session *other, *tmp;
 
-	if (c != NULL)
-		c->answered = true;
 	s->remote_spi = h->spi_base;
 	s->lanes_in = h->lanes;
 	s->path = *from;

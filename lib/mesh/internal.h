@@ -22,29 +22,35 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define LM_M_HALF_OPEN_LIFE   (10 * LM_SEC)
-#define LM_M_HALF_OPEN_PEER   4 /* half-open sessions of one peer */
-#define LM_M_HALF_OPEN_MAX    4096
-#define LM_M_REPLIES	      8	 /* ways that one message 1 is answered */
-#define LM_M_INITIATIONS      4	 /* own handshakes under way to one peer */
-#define LM_M_OLD_PEER	      4	 /* superseded sessions of one peer that still receive */
-#define LM_M_EPHEMERALS	      32 /* remembered of each peer */
-#define LM_M_EPHEMERALS_STEP  4
-#define LM_M_EPHEMERAL_LEN    8	 /* bytes of each: who finds another with them harms itself */
-#define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
-#define LM_M_TARGETS	      16 /* datagrams of one handshake round */
-#define LM_M_PACE	      (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
-#define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
-#define LM_M_CANDIDATE_BYTES  4912	      /* on the wire, to an address that never answered, */
-#define LM_M_CANDIDATE_REFILL (60 * LM_SEC)   /* in each of these */
-#define LM_M_HANDSHAKE_LIMIT  500
-#define LM_M_SOURCE_RATE      20
-#define LM_M_SOURCE_BURST     5
-#define LM_M_SWEEP	      (5 * LM_SEC)
-#define LM_M_SWEEP_FULL	      (60 * LM_SEC)
-#define LM_M_WALL_JUMP	      30  /* seconds of wall against monotonic time: judge all again */
-#define LM_M_ANN_BURST	      8.0 /* announcements of one peer that are checked at once */
-#define LM_M_RESP_TRIES	      8	  /* forged message 2s that one initiation puts up with */
+#define LM_M_HALF_OPEN_LIFE  (10 * LM_SEC)
+#define LM_M_HALF_OPEN_PEER  4 /* half-open sessions of one peer */
+#define LM_M_HALF_OPEN_MAX   4096
+#define LM_M_REPLIES	     8	/* ways that one message 1 is answered */
+#define LM_M_INITIATIONS     4	/* own handshakes under way to one peer */
+#define LM_M_OLD_PEER	     4	/* superseded sessions of one peer that still receive */
+#define LM_M_EPHEMERALS	     32 /* remembered of each peer */
+#define LM_M_EPHEMERALS_STEP 4
+#define LM_M_EPHEMERAL_LEN   8	/* bytes of each: who finds another with them harms itself */
+#define LM_M_CANDIDATES	     10 /* FAULTS row 14 */
+#define LM_M_TARGETS	     16 /* datagrams of one handshake round */
+#define LM_M_PACE	     (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
+#define LM_M_CANDIDATE_GAP   (200 * LM_MSEC) /* at most 5 a second to one address */
+/* On the wire, to a host that never answered, in each of its lives; of these for punches only; and
+ * so many times as much once it has answered, as many sites may be there behind one NAT. */
+#define LM_M_HOST_BYTES	     5000
+#define LM_M_HOST_PUNCHES    88
+#define LM_M_HOST_SITES	     64
+#define LM_M_HOST_LIFE	     (60 * LM_SEC)
+#define LM_M_HOSTS	     16384
+#define LM_M_HOSTS_PEER	     (2 * LM_M_CANDIDATES) /* new ones because of one peer, in a life */
+#define LM_M_HANDSHAKE_LIMIT 500
+#define LM_M_SOURCE_RATE     20
+#define LM_M_SOURCE_BURST    5
+#define LM_M_SWEEP	     (5 * LM_SEC)
+#define LM_M_SWEEP_FULL	     (60 * LM_SEC)
+#define LM_M_WALL_JUMP	     30	 /* seconds of wall against monotonic time: judge all again */
+#define LM_M_ANN_BURST	     8.0 /* announcements of one peer that are checked at once */
+#define LM_M_RESP_TRIES	     8	 /* forged message 2s that one initiation puts up with */
 
 struct peer;
 struct session;
@@ -136,10 +142,17 @@ struct candidate {
 	struct lm_endpoint ep;
 	enum lm_path_kind kind;
 	bool answered; /* something authentic came from there */
-	lm_time punched;
-	uint16_t budget; /* bytes left, while not answered */
-	lm_time refilled, sent;
+	lm_time punched, sent;
 	struct kept_cookie cookie;
+};
+
+/* host.c */
+struct host {
+	UT_hash_handle hh;
+	struct lm_prefix net;
+	lm_time since;
+	uint32_t spent;
+	bool answered;
 };
 
 /*
@@ -202,7 +215,9 @@ struct peer {
 	/* where it is */
 	struct candidate *candidates;
 	uint8_t n_candidates; /* up to LM_M_CANDIDATES */
-	bool has_path;	      /* path was proven at some time */
+	uint8_t n_hosts;      /* new ones that we spoke to because of it, since: */
+	lm_time hosts_since;
+	bool has_path; /* path was proven at some time */
 	struct lm_path path;
 	struct path *paths, *active; /* path.h; active: where traffic goes, NULL without session */
 	uint8_t n_paths;
@@ -283,6 +298,7 @@ struct lm_mesh {
 	uint32_t n_peers, max_peers, eager_peers, index_hint;
 	struct peer *check; /* may have to be forgotten */
 	struct spi_slot *sessions;
+	struct host *hosts;
 	uint32_t n_half_open, max_half_open;
 
 	struct lm_cookie_jar jar;
@@ -486,9 +502,17 @@ bool lm_m_own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep);
 void lm_m_candidates(struct lm_mesh *m, struct peer *p);
 struct candidate *lm_m_candidate(const struct peer *p, const struct lm_endpoint *ep);
 /* May so many bytes of UDP payload go there now? Then they count as sent. */
-bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c, size_t len);
+bool lm_m_candidate_spend(struct lm_mesh *m, struct peer *p, struct candidate *c, size_t len);
 uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
 		     struct lm_path out[LM_M_TARGETS]);
+
+/* host.c */
+/* May so many bytes of UDP payload go to the host, which is named by the peer? Then they count as
+ * sent. One byte is a punch. */
+bool lm_m_host_spend(struct lm_mesh *m, struct peer *p, const struct lm_ip *ip, size_t len);
+/* A round trip was made there. */
+void lm_m_host_answered(struct lm_mesh *m, const struct lm_ip *ip);
+void lm_m_hosts_free(struct lm_mesh *m);
 
 /* reconfigure.c */
 int lm_m_own_cert_check(const struct lm_mesh *m, const uint8_t *data, size_t len,

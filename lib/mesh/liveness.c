@@ -126,12 +126,15 @@ void lm_m_roam(struct lm_mesh *m, struct peer *p, const struct lm_path *from, bo
 
 	if (p->current == NULL)
 		return;
+	/* FAULTS row 14: few probes a second, whatever makes us send them. When too many wait for
+	 * theirs already, they keep their places until they had it. */
+	if (fresh && p->seen_next > m->now.mono + LM_M_PATHS_SEEN * LM_M_CANDIDATE_GAP)
+		return;
 	if (fresh)
 		r = lm_m_path_heard(m, p, from);
 	if (r == NULL)
 		return;
 	if (fresh) {
-		/* FAULTS row 14: few probes a second, whatever makes us send them. */
 		r->next = p->seen_next > m->now.mono ? p->seen_next : m->now.mono;
 		p->seen_next = r->next + LM_M_CANDIDATE_GAP;
 	} else if (r->state != LM_PATH_ALIVE &&

@@ -326,6 +326,7 @@ void lm_mesh_free(struct lm_mesh *m, struct lm_now now, bool polite)
 	lm_ratelimit_free(m->unproven);
 	lm_ratelimit_free(m->proven);
 	lm_timers_free(&m->timers);
+	lm_m_hosts_free(m);
 	free(m->stun.queries);
 	free(m->by_index);
 	free(m->cert_raw);

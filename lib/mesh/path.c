@@ -44,10 +44,7 @@ static void add(struct lm_mesh *m, struct peer *p, const struct lm_endpoint *ep,
 		enum lm_path_kind kind, const struct candidate *old, unsigned n_old)
 {
 	struct candidate *there = lm_m_candidate(p, ep);
-	struct candidate c = {.ep = *ep,
-			      .budget = LM_M_CANDIDATE_BYTES,
-			      .refilled = m->now.mono,
-			      .answered = kind == LM_PATH_SEEN};
+	struct candidate c = {.ep = *ep, .answered = kind == LM_PATH_SEEN};
 
 	if (there != NULL)
 		there->kind = kind;
@@ -102,24 +99,12 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 	free(old);
 }
 
-/* FAULTS row 14: a record that names a victim's address costs the victim at most 5 kB. */
-bool lm_m_candidate_spend(const struct lm_mesh *m, struct candidate *c, size_t len)
+bool lm_m_candidate_spend(struct lm_mesh *m, struct peer *p, struct candidate *c, size_t len)
 {
-	size_t bytes =
-	    len + sizeof(struct lm_udp_hdr) +
-	    (c->ep.ip.family == 6 ? sizeof(struct lm_ip6_hdr) : sizeof(struct lm_ip4_hdr));
-
 	if (c->sent != 0 && lm_m_since(m, c->sent) < LM_M_CANDIDATE_GAP)
 		return false;
-	if (!c->answered) {
-		if (lm_m_since(m, c->refilled) >= LM_M_CANDIDATE_REFILL)
-			c->budget = LM_M_CANDIDATE_BYTES;
-		if (c->budget == LM_M_CANDIDATE_BYTES)
-			c->refilled = m->now.mono;
-		if (c->budget < bytes)
-			return false;
-		c->budget -= (uint16_t)bytes;
-	}
+	if (!c->answered && !lm_m_host_spend(m, p, &c->ep.ip, len))
+		return false;
 	c->sent = m->now.mono;
 	return true;
 }

@@ -203,16 +203,16 @@ static void check_alive(struct lm_mesh *m, struct peer *p, struct path *r)
 }
 
 /* FAULTS row 14. Who has answered before, or lives at an address that has, may be asked. */
-static bool may_ask(struct lm_mesh *m, const struct peer *p, const struct path *r)
+static bool may_ask(struct lm_mesh *m, struct peer *p, const struct path *r)
 {
 	struct candidate *c;
 
 	if (r->last_answer != 0 || r->kind == LM_PATH_RELAY)
 		return true;
 	c = lm_m_candidate(p, &r->path.remote);
-	if (c == NULL || c->answered)
-		return true;
-	return lm_m_candidate_spend(m, c, LM_M_PROBE_LEN);
+	if (c == NULL) /* only packets speak for it */
+		return lm_m_host_spend(m, p, &r->path.remote.ip, LM_M_PROBE_LEN);
+	return c->answered || lm_m_candidate_spend(m, p, c, LM_M_PROBE_LEN);
 }
 
 static lm_time knock_again(const struct lm_mesh *m, const struct peer *p, const struct path *r)
@@ -222,7 +222,7 @@ static lm_time knock_again(const struct lm_mesh *m, const struct peer *p, const 
 	if (r->state == LM_PATH_PROBING)
 		return IDLE_GAP << (r->tries - 1);
 	if (r->last_answer == 0)
-		return lost ? 5 * LM_SEC : LM_M_CANDIDATE_REFILL;
+		return lost ? 5 * LM_SEC : LM_M_HOST_LIFE;
 	if (lost)
 		return LM_SEC / 2;
 	return lm_m_busy(m, p) ? 2 * LM_SEC : LM_M_KEEP_MIN;
@@ -305,6 +305,8 @@ void lm_m_path_proven(struct lm_mesh *m, struct peer *p, struct path *r)
 	}
 	if (c != NULL && r->kind != LM_PATH_RELAY)
 		c->answered = true;
+	if (r->kind != LM_PATH_RELAY)
+		lm_m_host_answered(m, &r->path.remote.ip);
 	r->last_answer = m->now.mono;
 	r->asked = 0;
 	r->tries = 0;

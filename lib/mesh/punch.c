@@ -16,11 +16,13 @@
 #define SIGNALLED_RATE 50.0
 /* What message 1s leave of the 5 kB of FAULTS row 14. NATs and firewalls let answers in for longer
  * than this (RFC 4787 REQ-5; Linux 30 s): whoever used it up has left the way open. */
-#define PUNCH_GAP (LM_M_CANDIDATE_REFILL / 3)
+#define PUNCH_GAP (LM_M_HOST_LIFE / 3)
 
-static bool may_punch(const struct lm_mesh *m, struct candidate *c)
+static bool may_punch(struct lm_mesh *m, struct peer *p, struct candidate *c)
 {
 	if (c->punched != 0 && lm_m_since(m, c->punched) < PUNCH_GAP)
+		return false;
+	if (!c->answered && !lm_m_host_spend(m, p, &c->ep.ip, 1))
 		return false;
 	c->punched = m->now.mono;
 	return true;
@@ -35,7 +37,7 @@ static void open_way(struct lm_mesh *m, struct peer *p)
 	for (unsigned i = 0; i < n; i++) {
 		struct candidate *c = lm_m_candidate(p, &targets[i].remote);
 
-		if (c != NULL && may_punch(m, c))
+		if (c != NULL && may_punch(m, p, c))
 			(void)lm_m_send(m, &targets[i], &keepalive, sizeof(keepalive));
 	}
 }
