@@ -22,19 +22,22 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define LM_M_HALF_OPEN_LIFE  (10 * LM_SEC)
-#define LM_M_HALF_OPEN_PEER  4 /* half-open sessions of one peer */
-#define LM_M_HALF_OPEN_MAX   4096
-#define LM_M_REPLIES	     8	/* ways that one message 1 is answered */
-#define LM_M_INITIATIONS     4	/* own handshakes under way to one peer */
-#define LM_M_OLD_PEER	     4	/* superseded sessions of one peer that still receive */
-#define LM_M_EPHEMERALS	     32 /* remembered of each peer */
-#define LM_M_EPHEMERALS_STEP 4
-#define LM_M_EPHEMERAL_LEN   8	/* bytes of each: who finds another with them harms itself */
-#define LM_M_CANDIDATES	     10 /* FAULTS row 14 */
-#define LM_M_TARGETS	     16 /* datagrams of one handshake round */
-#define LM_M_PACE	     (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
-#define LM_M_CANDIDATE_GAP   (200 * LM_MSEC) /* at most 5 a second to one address */
+#define LM_M_HALF_OPEN_LIFE   (10 * LM_SEC)
+#define LM_M_HALF_OPEN_PEER   8 /* half-open sessions of one peer */
+#define LM_M_CONFIRM_LIFE     (2 * LM_SEC)
+#define LM_M_HALF_OPEN_MAX    4096
+#define LM_M_REPLIES	      8	   /* ways that one message 1 is answered */
+#define LM_M_INITIATIONS      4	   /* own handshakes under way to one peer */
+#define LM_M_OLD_PEER	      4	   /* superseded sessions of one peer that still receive */
+#define LM_M_EPHEMERALS	      32   /* remembered of each peer, */
+#define LM_M_EPHEMERALS_MAX   1024 /* or more, as long as all peers have no more than these: */
+#define LM_M_EPHEMERALS_EXTRA 65536
+#define LM_M_EPHEMERALS_STEP  4
+#define LM_M_EPHEMERAL_LEN    8	 /* bytes of each: who finds another with them harms itself */
+#define LM_M_CANDIDATES	      10 /* FAULTS row 14 */
+#define LM_M_TARGETS	      16 /* datagrams of one handshake round */
+#define LM_M_PACE	      (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
+#define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
 /* On the wire, to a host that never answered, in each of its lives; of these for punches only; and
  * so many times as much once it has answered, as many sites may be there behind one NAT. */
 #define LM_M_HOST_BYTES	     5000
@@ -108,6 +111,7 @@ struct reply {
 	uint8_t ephemeral[LM_M_EPHEMERAL_LEN]; /* of the message 1 that it answers */
 	struct lm_path paths[LM_M_REPLIES];    /* where it was sent to */
 	uint8_t n_paths;
+	bool proven; /* message 1 came with a cookie */
 	uint16_t len;
 	uint8_t msg[LM_RESP_MAX];
 };
@@ -197,8 +201,8 @@ struct peer {
 	lm_time ann_refilled;
 
 	struct session *sessions, *current;
-	uint8_t (*ephemerals)[LM_M_EPHEMERAL_LEN]; /* grows up to LM_M_EPHEMERALS */
-	uint8_t n_ephemerals, next_ephemeral;
+	uint8_t (*ephemerals)[LM_M_EPHEMERAL_LEN]; /* room for so many */
+	uint16_t n_ephemerals, next_ephemeral, room;
 
 	/* handshakes that we start */
 	struct due connect;
@@ -305,6 +309,9 @@ struct lm_mesh {
 	struct lm_ratelimit *unproven, *proven; /* by source: without and with a cookie */
 	struct lm_rate rate;
 	uint32_t handshake_limit;
+	double dh_tokens; /* handshakes that we answer */
+	lm_time dh_refilled;
+	uint32_t extra_ephemerals;
 	struct log_limit refusals, events;
 	struct signaller signallers[LM_MESH_COORDS_MAX];
 
@@ -425,6 +432,7 @@ void lm_m_called(struct lm_mesh *m, struct peer *p);
 /* HALF, and its first transport message came from there: the way to use, if it was answered that
  * way; it is no longer half open. */
 void lm_m_reply_done(struct session *s, const struct lm_path *from);
+void lm_m_ephemerals_free(struct lm_mesh *m, struct peer *p);
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
 
 /* transport.c */

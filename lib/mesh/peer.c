@@ -55,7 +55,7 @@ static void peer_discard(struct lm_mesh *m, struct peer *p)
 	lm_m_paths_drop(p, true);
 	free(p->cert);
 	free(p->ann);
-	free(p->ephemerals);
+	lm_m_ephemerals_free(m, p);
 	free(p->candidates);
 	explicit_bzero(p, sizeof(*p));
 	free(p);

@@ -2,9 +2,11 @@
 /*
  * Message 1 from anybody. In order of cost: one keyed hash; a token of the
  * source's bucket, which a cookie proves to be the source, and which is asked for
- * one under load and when it sends too much; only then a Diffie-Hellman. A good message 1
- * makes a half-open session and nothing else: it may be a replay. What the peer
- * has now stays untouched until the first transport message (session.c).
+ * one under load and when it sends too much; one of those that all share; only
+ * then a Diffie-Hellman. A good message 1 makes a half-open session and nothing
+ * else: it may be a replay, one recorded longer ago than we remember. What the
+ * peer has now stays untouched until the first transport message (session.c), and
+ * replays from elsewhere do not push out what the peer itself has begun.
  */
 #include "internal.h"
 
@@ -25,9 +27,26 @@ static void send_cookie(struct lm_mesh *m, const struct lm_path *to, const struc
 	(void)lm_m_send(m, to, msg, sizeof(msg));
 }
 
+/* A handshake is most of what strangers can make us do. Who has shown where it is comes first. */
+static bool dh_allowed(struct lm_mesh *m, bool proven)
+{
+	double rate = m->handshake_limit * 0.8, burst = m->handshake_limit - rate;
+
+	if (burst < 1)
+		burst = 1;
+	m->dh_tokens += (double)lm_m_since(m, m->dh_refilled) / (double)LM_SEC * rate;
+	if (m->dh_tokens > burst)
+		m->dh_tokens = burst;
+	m->dh_refilled = m->now.mono;
+	if (m->dh_tokens < (proven ? 1 : 1 + burst / 4))
+		return false;
+	m->dh_tokens -= 1;
+	return true;
+}
+
 /* Everything that comes before a Diffie-Hellman. */
 static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len,
-		  struct lm_msg_init *in)
+		  struct lm_msg_init *in, bool *proven)
 {
 	uint32_t load;
 
@@ -40,8 +59,10 @@ static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		return false;
 	}
 	load = lm_rate_count(&m->rate, m->now.mono);
-	if (lm_mac2_ok(&m->jar, &from->remote, data, LM_INIT_MACED, in->mac2)) {
-		if (lm_ratelimit_take(m->proven, m->now.mono, &from->remote.ip))
+	*proven = lm_mac2_ok(&m->jar, &from->remote, data, LM_INIT_MACED, in->mac2);
+	if (*proven) {
+		if (lm_ratelimit_take(m->proven, m->now.mono, &from->remote.ip) &&
+		    dh_allowed(m, true))
 			return true;
 		m->count.rate_limited++;
 		return false;
@@ -49,32 +70,62 @@ static bool admit(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 	/* Who writes a member's address on his own datagrams empties this bucket, but not that of
 	 * the member, who gets a cookie. */
 	if (load <= m->handshake_limit &&
-	    lm_ratelimit_take(m->unproven, m->now.mono, &from->remote.ip))
+	    lm_ratelimit_take(m->unproven, m->now.mono, &from->remote.ip) && dh_allowed(m, false))
 		return true;
 	send_cookie(m, from, in);
 	return false;
 }
 
-static bool ephemeral_seen(struct peer *p, const uint8_t e[32])
+/* Room for one more ephemeral key: some of every peer, more of a few. */
+static bool remember_more(struct lm_mesh *m, struct peer *p)
 {
+	bool extra = p->room >= LM_M_EPHEMERALS;
+	unsigned step = extra ? LM_M_EPHEMERALS : LM_M_EPHEMERALS_STEP;
 	void *room;
 
+	if (extra &&
+	    (p->room >= LM_M_EPHEMERALS_MAX || m->extra_ephemerals + step > LM_M_EPHEMERALS_EXTRA))
+		return true;
+	room = realloc(p->ephemerals, (p->room + step) * sizeof(p->ephemerals[0]));
+	if (room == NULL)
+		return extra;
+	p->ephemerals = room;
+	p->room = (uint16_t)(p->room + step);
+	if (extra)
+		m->extra_ephemerals += step;
+	return true;
+}
+
+static bool seen(const struct peer *p, const uint8_t e[32])
+{
 	for (unsigned i = 0; i < p->n_ephemerals; i++)
 		if (memcmp(p->ephemerals[i], e, LM_M_EPHEMERAL_LEN) == 0)
 			return true;
-	/* A node that is always the one that calls needs none. */
-	if (p->n_ephemerals < LM_M_EPHEMERALS && p->n_ephemerals % LM_M_EPHEMERALS_STEP == 0) {
-		room = realloc(p->ephemerals,
-			       (p->n_ephemerals + LM_M_EPHEMERALS_STEP) * sizeof(p->ephemerals[0]));
-		if (room == NULL)
-			return true; /* cannot be told from a replay later */
-		p->ephemerals = room;
-	}
-	memcpy(p->ephemerals[p->next_ephemeral], e, LM_M_EPHEMERAL_LEN);
-	p->next_ephemeral = (uint8_t)((p->next_ephemeral + 1) % LM_M_EPHEMERALS);
-	if (p->n_ephemerals < LM_M_EPHEMERALS)
-		p->n_ephemerals++;
 	return false;
+}
+
+/* False: it could not be told from a replay later. */
+static bool remember(struct lm_mesh *m, struct peer *p, const uint8_t e[32])
+{
+	unsigned at = p->n_ephemerals;
+
+	if (at == p->room && !remember_more(m, p))
+		return false;
+	if (at < p->room) {
+		p->n_ephemerals++;
+	} else {
+		at = p->next_ephemeral;
+		p->next_ephemeral = (uint16_t)((at + 1) % p->room);
+	}
+	memcpy(p->ephemerals[at], e, LM_M_EPHEMERAL_LEN);
+	return true;
+}
+
+void lm_m_ephemerals_free(struct lm_mesh *m, struct peer *p)
+{
+	if (p->room > LM_M_EPHEMERALS)
+		m->extra_ephemerals -= p->room - LM_M_EPHEMERALS;
+	free(p->ephemerals);
 }
 
 /* The peer that sent message 1, made when it is new; NULL: refused and counted. */
@@ -104,18 +155,58 @@ static struct peer *initiator_of(struct lm_mesh *m, const struct lm_path *from,
 	return p != NULL && p->barred == LM_TRUSTED ? p : NULL;
 }
 
-/* A peer may replace its own half-open sessions; nobody's flood takes those of others. */
-static bool half_open_room(struct lm_mesh *m, struct peer *p)
+static bool same_source(const struct session *a, const struct session *b)
 {
-	unsigned n;
-	struct session *oldest = lm_m_session_oldest(p, SESSION_HALF, &n);
+	return lm_ip_equal(&a->path.remote.ip, &b->path.remote.ip);
+}
 
+/* How many half-open sessions of the peer come from where this one does. */
+static unsigned company(const struct session *of)
+{
+	const struct session *s;
+	unsigned n = 0;
+
+	DL_FOREACH(of->peer->sessions, s)
+	n += s->state == SESSION_HALF && same_source(s, of);
+	return n;
+}
+
+/* What gives way to a newcomer: who shows no cookie displaces the like from his own address; who
+ * does, one without, or else one from where most come from. The oldest of these. */
+static struct session *displaced(const struct peer *p, const struct lm_path *from, bool proven)
+{
+	struct session *s, *most = NULL;
+
+	DL_FOREACH(p->sessions, s)
+	{
+		if (s->state != SESSION_HALF)
+			continue;
+		if (!s->reply->proven &&
+		    (proven || lm_ip_equal(&s->path.remote.ip, &from->remote.ip)))
+			return s;
+		if (proven && (most == NULL || company(s) > company(most)))
+			most = s;
+	}
+	return most;
+}
+
+/* A peer may replace its own half-open sessions; nobody's flood takes those of others. */
+static bool half_open_room(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
+			   bool proven, bool *ask)
+{
+	struct session *way;
+	unsigned n;
+
+	*ask = false;
+	(void)lm_m_session_oldest(p, SESSION_HALF, &n);
 	if (n < LM_M_HALF_OPEN_PEER && m->n_half_open < m->max_half_open)
 		return true;
 	m->count.half_open_full++;
-	if (oldest == NULL)
+	way = displaced(p, from, proven);
+	*ask = way == NULL && n > 0 && !proven;
+	if (way == NULL)
 		return false;
-	lm_m_session_free(m, oldest, 0);
+	lm_m_session_free(m, way, 0);
 	return true;
 }
 
@@ -179,7 +270,7 @@ void lm_m_reply_done(struct session *s, const struct lm_path *from)
 	s->reply = NULL;
 }
 
-static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
+static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *from, bool proven,
 		      struct lm_noise *noise, const struct lm_hello *h,
 		      const struct shown_cert *cert)
 {
@@ -192,10 +283,30 @@ static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *f
 	s->path = *from;
 	s->cert = lm_m_cert_keep(cert);
 	s->reply = calloc(1, sizeof(*s->reply));
-	if (s->reply != NULL)
+	if (s->reply != NULL) {
 		memcpy(s->reply->ephemeral, noise->re, sizeof(s->reply->ephemeral));
+		s->reply->proven = proven;
+	}
 	if (s->cert == NULL || s->reply == NULL || !answer(m, s, noise, from))
 		lm_m_session_free(m, s, 0);
+}
+
+/* A good message 1 of a peer. */
+static void called(struct lm_mesh *m, struct peer *p, const struct lm_path *from, bool proven,
+		   const struct lm_msg_init *in, struct lm_noise *noise, const struct lm_hello *h,
+		   const struct shown_cert *cert)
+{
+	bool ask;
+
+	if (seen(p, noise->re)) {
+		m->count.replayed += !reply_again(m, p, noise->re, from);
+	} else if (half_open_room(m, p, from, proven, &ask)) {
+		if (remember(m, p, noise->re))
+			half_open(m, p, from, proven, noise, h, cert);
+	} else if (ask) {
+		send_cookie(m, from, in);
+	}
+	lm_m_peer_check(p);
 }
 
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len)
@@ -206,8 +317,9 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 	struct lm_hello h;
 	struct shown_cert cert;
 	struct peer *p;
+	bool proven;
 
-	if (!admit(m, from, data, len, &in))
+	if (!admit(m, from, data, len, &in, &proven))
 		return;
 	m->count.dh++;
 	m->ops.random(m->user, e, sizeof(e));
@@ -221,12 +333,8 @@ void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 		m->count.malformed++;
 	} else {
 		p = initiator_of(m, from, &noise, &h, &cert);
-		if (p != NULL && ephemeral_seen(p, noise.re))
-			m->count.replayed += !reply_again(m, p, noise.re, from);
-		else if (p != NULL && half_open_room(m, p))
-			half_open(m, p, from, &noise, &h, &cert);
 		if (p != NULL)
-			lm_m_peer_check(p);
+			called(m, p, from, proven, &in, &noise, &h, &cert);
 	}
 	lm_noise_wipe(&noise);
 }

@@ -343,7 +343,7 @@ void lm_m_session_timer(struct lm_mesh *m, struct session *s)
 		lm_m_session_free(m, s, 0);
 		break;
 	case SESSION_CONFIRM:
-		if (lm_m_since(m, s->created) < LM_M_HALF_OPEN_LIFE) {
+		if (lm_m_since(m, s->created) < LM_M_CONFIRM_LIFE) {
 			reprobe(m, s);
 			break;
 		}
