@@ -24,7 +24,6 @@ for ((i = 1; i <= kills; i++)); do
 	lab_start_gateway 1
 	wait_for 10 "ping through the mesh after kill $i" lab_ping host1 10.2.0.10
 	took=$(($(now_ms) - start))
-	is "$took" -le 5000 "ms until the first ping after kill $i"
 	[ $took -le $worst ] || worst=$took
 	# The other side uses the new session too.
 	pings host2 10.1.0.10
@@ -33,7 +32,7 @@ for ((i = 1; i <= kills; i++)); do
 	reused=$(sort -u "$lab_run/keys.seen" | comm -12 - "$lab_run/keys.after")
 	is "$reused" = "" "keys used again after kill $i"
 done
-say "$kills kills, longest from start to first ping: $worst ms (to be under 3000)"
+figure $worst -le 5000 "ms, the longest from start to first ping of $kills kills"
 capture_end wan
 
 # On the wire: a number is used once for each SPI.
@@ -58,5 +57,11 @@ lab_start_gateway 1
 wait_for 10 "ping after a start from disk" lab_ping host1 10.2.0.10
 
 # Politely ended, it tells the others: gw2 knows at once, not by a timeout.
+silences()
+{
+	grep -c 'silent for' "$lab_run/gw2.log" || true
+}
+silent=$(silences)
 lab_stop gw1
 wait_for 3 "gw2 sees gw1 leave" has_peers 2 0
+is "$(silences)" = "$silent" "times that gw2 found gw1 silent"

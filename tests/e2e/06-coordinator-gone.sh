@@ -39,11 +39,9 @@ wait_for 20 "gw3 runs" ask 3 status
 start=$(now_ms)
 lab_start_coord
 for n in 1 2 3; do
-	wait_for 12 "gw$n reconnects" coordinator $n up
+	wait_for 30 "gw$n reconnects" coordinator $n up
 done
-took=$(($(now_ms) - start))
-say "all connected $took ms after the coordinator came back (to be under 10000)"
-is $took -le 11000 "ms until all are connected again"
+figure $(($(now_ms) - start)) -le 10000 "ms until all are connected again"
 wait_for 10 "gw3 joins" has_peers 3 2
 pings host3 10.1.0.10
 pings host1 fd00:3::10

@@ -18,7 +18,7 @@ lanemesh()
 refuses_start()
 {
 	local n=$1 text=$2 status=0
-	timeout 20 ip netns exec "${lab_ns}gw$n" "$lab_build/app/lanemeshd" -i "${lab_inst}gw$n" \
+	timeout 60 ip netns exec "${lab_ns}gw$n" "$lab_build/app/lanemeshd" -i "${lab_inst}gw$n" \
 		-c "$lab_run/gw$n.conf" >"$lab_run/start.txt" 2>&1 </dev/null || status=$?
 	is $status = 1 "exit status of a gateway that must not start ($text): $(cat "$lab_run/start.txt")"
 	grep -qF -- "$text" "$lab_run/start.txt" || fail "no '$text' in: $(cat "$lab_run/start.txt")"

@@ -6,23 +6,24 @@
 . "$(dirname "$0")/lib.sh"
 need iperf3
 lab_rekey=2
-seconds=20
-[ -z "${LM_LONG:-}" ] || seconds=120
+# The rings of the ports hold 2,000 frames, so that a machine that stands still for some seconds
+# loses none of so few.
+seconds=20 pps=500
+[ -z "${LM_LONG:-}" ] || seconds=120 pps=2000
 up
 pings host1 10.2.0.10
 pings host2 fd00:1::10
 
 before=$(($(counter 1 rekeys) + $(counter 2 rekeys)))
-stream there host1 host2 10.2.0.10 2000 $seconds 4
-stream back host2 host1 fd00:1::10 2000 $seconds 4
+stream there host1 host2 10.2.0.10 $pps $seconds 4
+stream back host2 host1 fd00:1::10 $pps $seconds 4
 for s in there back; do
 	streamed $s
 done
 rekeys=$(($(counter 1 rekeys) + $(counter 2 rekeys) - before))
 say "$rekeys rekeys"
 for s in there back; do
-	# Loss may only come from the machine: the port says when its ring was full.
-	is "$(result $s lost)" = 0 "packets lost $s ($(ask 1 ports "[p['rx_missed'] for p in r]"), $(ask 2 ports "[p['rx_missed'] for p in r]") missed by the ports)"
+	is "$(result $s lost)" = 0 "packets lost $s"
 	is "$(result $s duplicates)" = 0 "packets that came twice $s"
 	is "$(result $s reordered)" = 0 "packets out of order $s"
 done

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 need tcpdump
 up
+one_session 2 gw1
 pings host1 10.2.0.10
 capture wan wan site2 'src host 198.18.1.2 and udp port 4500'
 pings host1 10.2.0.10
@@ -16,6 +17,7 @@ endpoint()
 }
 is "$(endpoint)" = 198.18.1.2:4500 "gw1's endpoint as gw2 sees it"
 
+start=$(now_ms)
 capture victim wan site2 'dst host 198.18.1.77'
 replay=$(counter 2 esp_replay)
 n=$(py wan MAC="$(gw_mac 2 wan0)" PCAP="$lab_run/wan.pcap" SA="$(sa_of 2 gw1 in)" <<'EOP'
@@ -40,7 +42,7 @@ counts_to 2 esp_icv $((2 * n))
 captures victim 'udp port 4500' 1
 pings host2 10.1.0.10
 is "$(captured victim 'udp[8] & 0x80 != 0')" = 0 "ESP packets to the address that somebody claimed"
-is "$(captured victim)" -le 15 "probes to the address that somebody claimed"
+is "$(captured victim)" -le $((5 * ($(now_ms) - start) / 1000 + 5)) "probes to the address that somebody claimed, 5 a second"
 is "$(counter 2 moves)" = 0 "gw2 moves"
 is "$(endpoint)" = 198.18.1.2:4500 "gw1's endpoint as gw2 sees it"
 is "$(counter 2 sessions_down)" = 0 "gw2 sessions_down"

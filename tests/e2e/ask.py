@@ -11,7 +11,7 @@ import sys
 
 def ask(instance, command, argument=None):
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(10)
+        s.settimeout(30)
         s.connect(f"/run/lanemesh/{instance}/control.sock")
         s.sendall(json.dumps({"command": command, "argument": argument}).encode() + b"\n")
         data = b""

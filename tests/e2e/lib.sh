@@ -23,6 +23,7 @@ lab_build=${LM_BUILD:-$lab_top/build}
 lab_ns=lmt$$x$((RANDOM % 10000))-
 lab_inst=$lab_ns
 lab_sites=${lab_sites:-1 2}
+lab_patience=60
 # /run, since the coordinator, which is not root, must get there.
 lab_run=$(mktemp -d /run/lanemesh-e2e.XXXXXX)
 chmod 755 "$lab_run"
@@ -315,6 +316,18 @@ flows()
 result()
 {
 	lab_number "$2" <"$lab_run/$1.stream"
+}
+
+# N PEER: waits until gateway N has a single session with it, since sa_of gives the newest, which
+# need not be the one that stays: handshakes of both sides may have crossed.
+one_session()
+{
+	wait_for 30 "a single session of gw$1 with $2" e2e_one_session "$1" "$2"
+}
+
+e2e_one_session()
+{
+	[ "$(ask "$1" sa-keys "len([k for k in r if k['peer'] == '$2' and k['direction'] == 'in' and k['lane'] == 0])")" = 1 ]
 }
 
 # N PEER in|out: "SPI KEYSALT" of the newest such SA's first lane
