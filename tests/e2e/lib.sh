@@ -129,6 +129,19 @@ up()
 	lab_start
 }
 
+# N: site N, not started yet, gets another uplink: 198.19.N.2 on port wan1
+second_wan()
+{
+	local n=$1
+	lab_veth "other$n" wan wan1-dev "gw$n"
+	lab_in wan ip addr add "198.19.$n.1/24" dev "other$n"
+	lab_in wan "$lab_top/drivers-config/prepare-af-packet" --peer "other$n"
+	lab_in "gw$n" "$lab_top/drivers-config/prepare-af-packet" wan1-dev
+	[ -f "$lab_run/gw$n.conf" ] || lab_gateway_config "$n" >"$lab_run/gw$n.conf"
+	sed -i '/^);$/i\
+  , { name = "wan1"; role = "wan"; device = "net_af_packet2,iface=wan1-dev"; addresses = [ "198.19.'"$n"'.2/24" ]; gateways = [ "198.19.'"$n"'.1" ]; }' "$lab_run/gw$n.conf"
+}
+
 # ------------------------------------------------------------ gateways ---
 
 # N COMMAND [ARGUMENT] [EXPRESSION]: what gateway N answers on its control socket, or a
@@ -165,6 +178,20 @@ peers_up()
 has_peers()
 {
 	[ "$(peers_up "$1")" = "$2" ]
+}
+
+# N PEER COUNT: so many paths answer
+paths_alive()
+{
+	[ "$(ask "$1" why "$2" "len([p for p in r['paths'] if p['state'] == 'alive'])")" = "$3" ]
+}
+
+# NAME: that counter of all gateways
+in_all()
+{
+	local n sum=0
+	for n in $lab_sites; do sum=$((sum + $(counter "$n" "$1"))); done
+	echo $sum
 }
 
 # N TEXT: gateway N has logged it
