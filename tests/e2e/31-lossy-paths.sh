@@ -6,6 +6,7 @@
 # alone
 . "$(dirname "$0")/lib.sh"
 need nft
+lab_rekey=900
 seconds=15
 [ -z "${LM_LONG:-}" ] || seconds=600
 lab_keys
