@@ -48,7 +48,8 @@ static unsigned inner(struct site *s, uint32_t i, uint8_t *p)
 	uint32_t nth = each > 1 ? round * 2654435761u % each : 0;
 	struct lm_prefix there = site_prefix(peer + nth * c->peers, c->peers);
 	const uint8_t here[4] = {10, 0, 0, 2};
-	unsigned len = c->size != 0 ? c->size : imix[(peer + round) % LM_ARRAY_SIZE(imix)];
+	unsigned len =
+	    c->size != 0 ? c->size : imix[(peer + round / site_lanes(c)) % LM_ARRAY_SIZE(imix)];
 
 	there.ip.b[3] = (uint8_t)(1 + round % HOSTS);
 	for (unsigned k = 0; k < len; k++)
