@@ -151,6 +151,9 @@ int lm_dp_relay_usage(const struct lm_dp *dp, uint64_t id,
 /* Frames from the kernel twin or from the control thread, sent as they are. -ENOBUFS (ring or
  * buffers full), -EMSGSIZE: dropped and counted. */
 int lm_dp_send(struct lm_dp *dp, uint16_t port, const void *frame, size_t len);
+/* The same for what keeps the mesh alive: handshakes, probes, keepalives, ARP and ND. Has a ring of
+ * its own, goes out before everything else, and waits when traffic has filled the port's queue. */
+int lm_dp_send_urgent(struct lm_dp *dp, uint16_t port, const void *frame, size_t len);
 /* An IP packet from the box itself (lm0): routed like one from a LAN, source check, TTL and MTU
  * included. Also the way for ICMP errors and for fragments of a packet that was punted. Errors as
  * above. */

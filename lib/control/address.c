@@ -322,6 +322,18 @@ void lm_control_local(struct lm_control *c)
 
 /* ------------------------------------------------- frames of the kernel -- */
 
+/* Without ARP and ND the neighbours on the way to everybody are lost. */
+static bool urgent(const uint8_t *frame, size_t len)
+{
+	const struct lm_eth_hdr *eth = (const struct lm_eth_hdr *)frame;
+	const struct lm_ip6_hdr *ip6 = (const struct lm_ip6_hdr *)(eth + 1);
+
+	return len >= sizeof(*eth) &&
+	       (eth->type == htons(LM_ETHERTYPE_ARP) ||
+		(eth->type == htons(LM_ETHERTYPE_IP6) && len >= sizeof(*eth) + sizeof(*ip6) &&
+		 ip6->next == LM_PROTO_ICMP6 && ip6->hop_limit == 255)); /* RFC 4861 section 4 */
+}
+
 static void on_readable(uv_poll_t *h, int status, int events)
 {
 	struct lm_twin *t = h->data;
@@ -338,6 +350,8 @@ static void on_readable(uv_poll_t *h, int status, int events)
 		/* Refusals are counted in the data plane, under inject_full and the like. */
 		if (t->port == LM_NO_PORT)
 			(void)lm_dp_inject(c->dp, buf, (size_t)n);
+		else if (urgent(buf, (size_t)n))
+			(void)lm_dp_send_urgent(c->dp, t->port, buf, (size_t)n);
 		else
 			(void)lm_dp_send(c->dp, t->port, buf, (size_t)n);
 	}

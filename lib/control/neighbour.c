@@ -106,8 +106,13 @@ static void drop_waiting(struct lm_control *c, struct lm_neigh *n, lm_time older
 
 static void send_frame(struct lm_control *c, const struct lm_neigh *n, uint8_t *frame, size_t len)
 {
+	uint16_t port = n->twin->port;
+
 	memcpy(frame, n->mac.b, sizeof(n->mac.b));
-	(void)lm_dp_send(c->dp, n->twin->port, frame, len);
+	if (c->cfg->ports[port].role == LM_PORT_ROLE_WAN) /* the mesh's datagrams */
+		(void)lm_dp_send_urgent(c->dp, port, frame, len);
+	else
+		(void)lm_dp_send(c->dp, port, frame, len);
 }
 
 static void flush_waiting(struct lm_control *c, struct lm_neigh *n)

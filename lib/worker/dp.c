@@ -86,7 +86,8 @@ static int create_pool(struct lm_dp *dp, const struct lm_dp_config *cfg, struct 
 	unsigned w = cfg->workers, rings, need, mbufs = cfg->mbufs;
 	uint16_t mtu = 0;
 
-	rings = w * (hand_ring(w) + 2 * punt_ring(w)) + INJECT_RING;
+	rings =
+	    w * (hand_ring(w) + 2 * punt_ring(w)) + 2 * INJECT_RING + cfg->n_ports * LM_KEPT_MAX;
 	need = lm_pool_need(cfg->n_ports, w, rings);
 	for (unsigned i = 0; i < cfg->n_ports; i++)
 		mtu = RTE_MAX(mtu, cfg->ports[i].mtu);
@@ -191,11 +192,14 @@ static int create_worker(struct lm_dp *dp, unsigned index, const char *aead, str
 				   RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->punt_other = ring_new("other", index, sizeof(struct lm_punt_item), punt_ring(n),
 				 RING_F_SP_ENQ | RING_F_SC_DEQ);
-	if (index == 0)
+	if (index == 0) {
 		w->inject = ring_new("inject", index, sizeof(struct lm_hand), INJECT_RING,
 				     RING_F_SP_ENQ | RING_F_SC_DEQ);
+		w->urgent = ring_new("urgent", index, sizeof(struct lm_hand), INJECT_RING,
+				     RING_F_SP_ENQ | RING_F_SC_DEQ);
+	}
 	if (w->hand == NULL || w->handover == NULL || w->punt_control == NULL ||
-	    w->punt_other == NULL || (index == 0 && w->inject == NULL))
+	    w->punt_other == NULL || (index == 0 && (w->inject == NULL || w->urgent == NULL)))
 		return lm_error_set(err, ENOMEM,
 				    "no DPDK memory for the rings of worker %u: raise "
 				    "memory.size_mb",
@@ -301,6 +305,10 @@ static void worker_free(struct lm_worker *w)
 		return;
 	drain_hand(w->handover);
 	drain_hand(w->inject);
+	drain_hand(w->urgent);
+	for (unsigned port = 0; port < LM_DP_PORTS_MAX; port++)
+		for (unsigned i = 0; i < w->kept[port].n; i++)
+			rte_pktmbuf_free(w->kept[port].m[i]);
 	drain_punt(w->punt_control);
 	drain_punt(w->punt_other);
 	lm_aead_free(w->aead);

@@ -66,6 +66,8 @@ static unsigned run_once(struct lm_worker *w)
 
 	w->now = coarse_now();
 	w->waiting = 0;
+	if (w->urgent != NULL)
+		done += lm_urgent_receive(w);
 	for (uint16_t port = 0; port < w->dp->n_ports; port++)
 		if (w->index < w->dp->port[port].queues)
 			done += receive(w, port);

@@ -193,6 +193,13 @@ struct lm_tx {
 	struct rte_mbuf *m[LM_BURST];
 };
 
+/* Urgent frames for a port whose queue was full. */
+#define LM_KEPT_MAX 16
+struct lm_kept {
+	uint16_t n;
+	struct rte_mbuf *m[LM_KEPT_MAX];
+};
+
 struct lm_hand_out {
 	uint16_t n;
 	struct lm_hand item[LM_HAND_BURST];
@@ -235,8 +242,8 @@ struct lm_worker {
 	bool sharing;	  /* packets are weighed: lm_share_take */
 	unsigned waiting; /* packets of this loop that came from a WAN with more waiting behind */
 	struct lm_aead *aead;
-	struct rte_ring *handover; /* const; many workers in, this one out */
-	struct rte_ring *inject;   /* const; control in, worker 0 out; NULL for the others */
+	struct rte_ring *handover;	  /* const; many workers in, this one out */
+	struct rte_ring *inject, *urgent; /* const; control in, worker 0 out; NULL for the others */
 	struct rte_ring *punt_control, *punt_other; /* const; this worker in, control out */
 	bool punted;				    /* since the control thread was last woken */
 	lm_time now;				    /* of this burst; coarse */
@@ -247,6 +254,8 @@ struct lm_worker {
 	struct lm_dp_worker_info stats; /* but times and handed_out, which are elsewhere */
 	struct lm_counters counters;
 	struct lm_tx tx[LM_DP_PORTS_MAX];
+	unsigned n_kept; /* on all ports */
+	struct lm_kept kept[LM_DP_PORTS_MAX];
 	/* A burst: IPv4 packets without options, which nearly all are, and the others, whose mbufs'
 	 * data is the IP packet. */
 	struct lm_batch plain, other;
@@ -384,7 +393,9 @@ void lm_hand_over(struct lm_worker *w, unsigned to, struct rte_mbuf *m, enum lm_
 void lm_hand_flush(struct lm_worker *w);
 /* Handles what others handed over; returns how many. */
 unsigned lm_hand_receive(struct lm_worker *w);
-/* The same for what the control thread sends. */
+/* Sends what the control thread has that is urgent; returns how many came. */
+unsigned lm_urgent_receive(struct lm_worker *w);
+/* The same for the rest of what it sends. */
 unsigned lm_inject_receive(struct lm_worker *w);
 
 /* The ways to the control thread. Frame: for the port's kernel twin. */

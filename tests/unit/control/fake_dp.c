@@ -330,6 +330,11 @@ int lm_dp_send(struct lm_dp *dp, uint16_t port, const void *frame, size_t len)
 	return keep(dp, port, frame, len);
 }
 
+int lm_dp_send_urgent(struct lm_dp *dp, uint16_t port, const void *frame, size_t len)
+{
+	return keep(dp, port, frame, len);
+}
+
 int lm_dp_inject(struct lm_dp *dp, const void *packet, size_t len)
 {
 	return keep(dp, LM_DP_PORT_NONE, packet, len);

@@ -296,6 +296,68 @@ static void inject_flood(void **state)
 		continue;
 }
 
+/* Traffic has filled the WAN port's queue: what is urgent waits for the first place that is free,
+ * and the kernel's frames, of which there are too many, do not keep it from getting there. */
+static void urgent_waits(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint8_t data[60] = {0}, urgent[60] = {1}, got[RIG_FRAME_MAX];
+	unsigned total = 0, at = 0, after = 0;
+	uint64_t full;
+
+	full = rig_count(r, LM_C_TX_RING_FULL);
+	while (rig_count(r, LM_C_TX_RING_FULL) == full) {
+		for (unsigned i = 0; i < 256; i++)
+			r->injected += lm_dp_send(r->dp, RIG_WAN, data, sizeof(data)) == 0;
+		rig_settle(r);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(lm_dp_send_urgent(r->dp, RIG_WAN, urgent, sizeof(urgent)), 0);
+		r->injected++;
+	}
+	/* The queue stays full, so that no more than 16 wait. */
+	full = rig_count(r, LM_C_TX_RING_FULL);
+	while (rig_count(r, LM_C_TX_RING_FULL) < full + 4)
+		rig_poll(r);
+	assert_false(rig_balanced(r));
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(rig_read(r, RIG_WAN, got), sizeof(data));
+	rig_settle(r); /* all 16 found their place */
+	r->injected += lm_dp_send(r->dp, RIG_WAN, data, sizeof(data)) == 0;
+	rig_settle(r);
+	assert_int_equal(rig_count(r, LM_C_TX_RING_FULL), full + 4 + 1);
+	while (rig_read(r, RIG_WAN, got) > 0) {
+		at += got[0];
+		after += at > 0 && got[0] == 0;
+		total++;
+	}
+	assert_int_equal(at, 16);
+	assert_int_equal(after, 0);
+	assert_true(total > 16);
+}
+
+/* The kernel's ring is full: there is room for what is urgent. */
+static void urgent_has_room(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint8_t frame[60] = {0}, got[RIG_FRAME_MAX];
+	uint64_t counted = rig_count(r, LM_C_INJECT_FULL);
+
+	for (unsigned tries = 0; rig_count(r, LM_C_INJECT_FULL) == counted; tries++) {
+		assert_true(tries < 1000000);
+		r->injected += lm_dp_send(r->dp, RIG_LAN, frame, sizeof(frame)) == 0;
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(lm_dp_send_urgent(r->dp, RIG_LAN, frame, sizeof(frame)), 0);
+		r->injected++;
+	}
+	for (unsigned port = RIG_LAN; !rig_balanced(r);)
+		(void)rig_read(r, port, got);
+	rig_settle(r);
+	while (rig_read(r, RIG_LAN, got) > 0)
+		continue;
+}
+
 static int start(void **state)
 {
 	static struct rig r;
@@ -317,6 +379,7 @@ int main(void)
 	    cmocka_unit_test(swap_sessions), cmocka_unit_test(swap_the_rest),
 	    cmocka_unit_test(many_sessions), cmocka_unit_test(refused_arguments),
 	    cmocka_unit_test(punt_flood),    cmocka_unit_test(inject_flood),
+	    cmocka_unit_test(urgent_waits),  cmocka_unit_test(urgent_has_room),
 	    cmocka_unit_test(port_full),
 	};
 
