@@ -70,6 +70,7 @@ void lm_dp_free(struct lm_dp *dp);
  *
  * Calls that replace or remove something wait until no worker uses it any more, sleeping:
  * microseconds when workers idle, at most what a worker takes for a burst on each of its ports.
+ * lm_dp_path_set, of which there are many at once when a WAN port fails, waits in few of its calls.
  */
 
 /* Adds or replaces. -ENOMEM / -ENOSPC leaves the table as it was. */
@@ -102,7 +103,8 @@ void lm_dp_sa_in_del(struct lm_dp *dp, uint32_t spi_base);
 int lm_dp_sa_out_set(struct lm_dp *dp, uint32_t peer, uint32_t spi_base, unsigned lanes,
 		     const struct lm_esp_key *keys) LM_MUST_CHECK;
 /* The outer headers and the WAN port that packets to the peer take, and the largest inner packet.
- * outer->port: a WAN port's index. NULL: no way at present. 0, -EINVAL, -ENOMEM. */
+ * outer->port: a WAN port's index. NULL: no way at present. A burst that is in a worker's hands may
+ * still take the old one. 0, -EINVAL, -ENOMEM. */
 int lm_dp_path_set(struct lm_dp *dp, uint32_t peer, const struct lm_outer *outer,
 		   uint16_t inner_mtu) LM_MUST_CHECK;
 

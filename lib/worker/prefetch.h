@@ -39,12 +39,13 @@ static inline void lm_prefetch_in(const struct lm_worker *w, const struct lm_sa_
 	}
 	for (unsigned i = 0; i < n; i++) {
 		const struct lm_session_in *s = lm_rcu_load(&slot[i]->session);
+		unsigned lanes = __atomic_load_n(&slot[i]->lanes, __ATOMIC_RELAXED);
 		unsigned lane = spi[i] & LM_SPI_LANE_MASK;
 
-		if (s == NULL || s == LM_SA_GONE || lane >= slot[i]->lanes)
+		if (s == NULL || s == LM_SA_GONE || lane >= lanes)
 			continue;
 		rte_prefetch0(&s->sa[lane]);
-		lm_prefetch_key(w->dp, &s->sa[slot[i]->lanes], lane);
+		lm_prefetch_key(w->dp, &s->sa[lanes], lane);
 	}
 }
 

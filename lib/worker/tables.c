@@ -17,6 +17,20 @@ void lm_dp_quiesce(struct lm_dp *dp)
 	/* Sleeps rather than spins: a worker that was preempted may need this very core. */
 	while (rte_rcu_qsbr_check(dp->qsbr, token, false) == 0)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+	for (unsigned i = 0; i < dp->n_retired; i++)
+		lm_slab_give(&dp->slab, dp->retired[i], sizeof(*dp->retired[i]));
+	dp->n_retired = 0;
+}
+
+/* A path that was unpublished: freed with others, after one wait for all of them. When a WAN port
+ * fails, each of thousands of peers gets another one, and has no time to lose. */
+static void retire(struct lm_dp *dp, struct lm_path_out *old)
+{
+	if (old == NULL)
+		return;
+	if (dp->n_retired == LM_RETIRED_MAX)
+		lm_dp_quiesce(dp);
+	dp->retired[dp->n_retired++] = old;
 }
 
 /* -------------------------------------------------------------- routes -- */
@@ -62,6 +76,8 @@ static int publish_source(struct lm_dp *dp, struct lm_srccheck **where, uint32_t
 	size_t size;
 	int e;
 
+	if (n > LM_SRCCHECK_MAX)
+		return -EINVAL;
 	if (n > 0) {
 		size = lm_srccheck_size(prefixes, n);
 		new = lm_slab_take(&dp->slab, size);
@@ -163,10 +179,7 @@ static void swap_path(struct lm_dp *dp, uint32_t peer, struct lm_path_out *new)
 	struct lm_path_out *old = dp->peer[peer].path;
 
 	lm_rcu_store(&dp->peer[peer].path, new);
-	if (old != NULL) {
-		lm_dp_quiesce(dp);
-		lm_slab_give(&dp->slab, old, sizeof(*old));
-	}
+	retire(dp, old);
 }
 
 int lm_dp_peer_set(struct lm_dp *dp, uint32_t peer, const struct lm_prefix *prefixes, unsigned n)

@@ -269,6 +269,8 @@ struct lm_worker {
 struct lm_relay_table;
 struct lm_relay_secret;
 
+#define LM_RETIRED_MAX 1024
+
 struct lm_dp {
 	const struct lm_log *log;
 	unsigned n_workers, n_ports;
@@ -300,11 +302,14 @@ struct lm_dp {
 	int event_fd;
 	unsigned punt_turn;	     /* control: whose ring is first */
 	struct lm_counters counters; /* control's own */
+	unsigned n_retired;	     /* control: unpublished, but some worker may still use them */
+	struct lm_path_out *retired[LM_RETIRED_MAX];
 };
 
 void lm_dp_tables_free(struct lm_dp *dp);
 
-/* Control: returns once every worker has forgotten what was unpublished before. Sleeps. */
+/* Control: returns once every worker has forgotten what was unpublished before, and what was
+ * retired is freed. Sleeps. */
 void lm_dp_quiesce(struct lm_dp *dp);
 
 /* The frame in one of the next mbufs of a burst will soon be read. */

@@ -112,6 +112,10 @@ static void each_lane_to_its_worker(void **state)
 				assert_int_equal(queue_of(false, UDP, spi), owner);
 				assert_int_equal(queue_of(true, UDP, spi), owner);
 				assert_int_equal(queue_of(false, UDP + 1, spi), -1);
+				/* A relayed datagram or another message has a type there, and no
+				 * lane: RSS spreads those. */
+				assert_int_equal(queue_of(false, UDP, spi & INT32_MAX), -1);
+				assert_int_equal(queue_of(true, UDP, lane), -1);
 			}
 		}
 	}

@@ -213,7 +213,7 @@ void rig_start(struct rig *r, const struct rig_config *cfg)
 	    .idle_poll = cfg->poll,
 	    .hugepages = LM_HUGEPAGES_NO,
 	    .memory_mb = cfg->workers > 16 ? 2048 : 512,
-	    .max_peers = RIG_PEERS,
+	    .max_peers = cfg->peers > 0 ? cfg->peers : RIG_PEERS,
 	    .ports = ports,
 	    .n_ports = cfg->wan2 ? RIG_PORTS_MAX : RIG_PORTS,
 	    .log = &log,

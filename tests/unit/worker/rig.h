@@ -29,8 +29,9 @@ struct rig_config {
 	unsigned workers;
 	unsigned queues; /* of each port; 0 = as many as workers */
 	bool poll;
-	bool wan2;     /* a fourth port */
-	unsigned ring; /* frames in each queue, a power of two; 0 = 1,024 */
+	bool wan2;	/* a fourth port */
+	unsigned peers; /* most of them; 0 = RIG_PEERS. Only those have sessions */
+	unsigned ring;	/* frames in each queue, a power of two; 0 = 1,024 */
 };
 
 struct rig_punt {

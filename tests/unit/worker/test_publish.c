@@ -3,6 +3,7 @@
  * Tables change while traffic flows: ten thousand new inbound and outbound SAs, paths,
  * routes and source checks, and not a packet is lost. And floods: rings stay bounded.
  */
+#include "../../../lib/worker/worker_internal.h"
 #include "steps.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #define SWAPS 10000
+#define PEERS 1000
 
 /* Both directions through lane 0 or 1, checked against the keys in force. */
 struct flow {
@@ -159,31 +161,91 @@ static void many_sessions(void **state)
 	lm_dp_sa_in_del(r->dp, 0xa0000000); /* not there: nothing happens */
 }
 
+/* A WAN port fails: every peer gets another path. Few of the calls wait for the workers. */
+static void many_paths(void **state)
+{
+	struct rig *r = rig_of(state);
+	struct lm_mac ours = rig_mac(RIG_WAN), router = rig_host_mac(RIG_WAN);
+	struct lm_endpoint us = {rig_addr("192.0.2.1"), 4500}, them = {rig_addr("198.51.100.9"), 1};
+	struct timespec from, to;
+	struct lm_outer outer;
+	uint64_t waits;
+
+	assert_int_equal(lm_outer_build(&outer, &ours, &router, &us, &them, true), 0);
+	outer.port = RIG_WAN;
+	for (unsigned round = 0; round < 4; round++) {
+		waits = __atomic_load_n(&r->dp->qsbr->token, __ATOMIC_RELAXED);
+		(void)clock_gettime(CLOCK_MONOTONIC, &from);
+		for (uint32_t peer = RIG_PEERS; peer < PEERS; peer++)
+			assert_int_equal(lm_dp_path_set(r->dp, peer, &outer, 1400), 0);
+		(void)clock_gettime(CLOCK_MONOTONIC, &to);
+		waits = __atomic_load_n(&r->dp->qsbr->token, __ATOMIC_RELAXED) - waits;
+		printf("%u paths in %.1f ms, %u waits\n", PEERS - RIG_PEERS,
+		       (double)(to.tv_sec - from.tv_sec) * 1e3 +
+			   (double)(to.tv_nsec - from.tv_nsec) / 1e6,
+		       (unsigned)waits);
+		assert_true(waits <= 1);
+	}
+	/* Peers that go take theirs along, and what was set aside is given back by then. */
+	for (uint32_t peer = RIG_PEERS; peer < PEERS; peer++)
+		assert_int_equal(lm_dp_peer_set(r->dp, peer, NULL, 0), 0);
+	assert_int_equal(r->dp->n_retired, 0);
+}
+
+/* Objects of every size that there can be at once: sessions of 1 to 64 lanes, source checks of 1 to
+ * as many prefixes as fit. */
+static void all_sizes(void **state)
+{
+	struct rig *r = rig_of(state);
+	const struct lm_esp_key keys[LM_LANES_MAX] = {{{1}, {2}}};
+	struct lm_prefix p[LM_SRCCHECK_MAX];
+
+	for (unsigned n = 1; n <= LM_LANES_MAX; n++)
+		assert_int_equal(lm_dp_sa_in_add(r->dp, 1, 0xa0000000 + n * 64, n, keys), 0);
+	for (unsigned n = 1; n <= LM_SRCCHECK_MAX; n++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "fd01:%x::/32", n);
+		assert_int_equal(lm_prefix_parse(text, &p[n - 1]), 0);
+		assert_int_equal(lm_dp_peer_set(r->dp, PEERS - n, p, n), 0);
+	}
+	for (unsigned n = 1; n <= LM_SRCCHECK_MAX; n++)
+		assert_int_equal(lm_dp_peer_set(r->dp, PEERS - n, NULL, 0), 0);
+	for (unsigned n = 1; n <= LM_LANES_MAX; n++)
+		lm_dp_sa_in_del(r->dp, 0xa0000000 + n * 64);
+}
+
 static void refused_arguments(void **state)
 {
 	struct rig *r = rig_of(state);
 	const struct lm_esp_key keys[LM_LANES_MAX] = {{{0}, {0}}};
 	struct lm_ip ips[LM_DP_ADDRESSES_MAX + 1] = {{0}};
 	struct lm_outer outer = {.port = RIG_LAN};
-	struct lm_prefix p;
+	struct lm_prefix p, *many = calloc(1, 300000 * sizeof(*many));
+	unsigned sizes = r->dp->slab.n;
 
+	assert_non_null(many);
 	assert_int_equal(lm_prefix_parse("10.200.0.0/16", &p), 0);
-	assert_int_equal(lm_dp_sa_in_add(r->dp, RIG_PEERS, 0xb0000000, 1, keys), -EINVAL);
+	assert_int_equal(lm_dp_sa_in_add(r->dp, PEERS, 0xb0000000, 1, keys), -EINVAL);
 	assert_int_equal(lm_dp_sa_in_add(r->dp, 0, 0xb0000001, 1, keys), -EINVAL);
 	assert_int_equal(lm_dp_sa_in_add(r->dp, 0, 0x70000000, 1, keys), -EINVAL);
 	assert_int_equal(lm_dp_sa_in_add(r->dp, 0, 0xb0000000, 0, keys), -EINVAL);
 	assert_int_equal(lm_dp_sa_in_add(r->dp, 0, 0xb0000000, 65, keys), -EINVAL);
-	assert_int_equal(lm_dp_sa_out_set(r->dp, RIG_PEERS, 0xb0000000, r->workers, keys), -EINVAL);
+	assert_int_equal(lm_dp_sa_out_set(r->dp, PEERS, 0xb0000000, r->workers, keys), -EINVAL);
 	assert_int_equal(lm_dp_sa_out_set(r->dp, 0, 0xb0000000, r->workers + 1, keys), -EINVAL);
-	assert_int_equal(lm_dp_path_set(r->dp, RIG_PEERS, NULL, 0), -EINVAL);
+	assert_int_equal(lm_dp_path_set(r->dp, PEERS, NULL, 0), -EINVAL);
 	assert_int_equal(lm_dp_path_set(r->dp, 0, &outer, 1400), -EINVAL); /* a LAN port */
-	assert_int_equal(lm_dp_peer_set(r->dp, RIG_PEERS, &p, 1), -EINVAL);
+	assert_int_equal(lm_dp_peer_set(r->dp, PEERS, &p, 1), -EINVAL);
+	/* Too many are refused before memory is taken, of a size that never comes again. */
+	assert_int_equal(lm_dp_peer_set(r->dp, 0, many, LM_SRCCHECK_MAX + 1), -EINVAL);
+	assert_int_equal(lm_dp_peer_set(r->dp, 0, many, 300000), -EINVAL);
+	assert_int_equal(r->dp->slab.n, sizes);
+	free(many);
 	assert_int_equal(lm_dp_addresses_set(r->dp, RIG_PORTS, ips, 1), -EINVAL);
 	assert_int_equal(lm_dp_addresses_set(r->dp, RIG_WAN, ips, LM_DP_ADDRESSES_MAX + 1),
 			 -EINVAL);
 	assert_int_equal(
-	    lm_dp_route_set(r->dp, &p,
-			    &(struct lm_route){.kind = LM_ROUTE_PEER, .peer = RIG_PEERS}),
+	    lm_dp_route_set(r->dp, &p, &(struct lm_route){.kind = LM_ROUTE_PEER, .peer = PEERS}),
 	    -EINVAL);
 	assert_int_equal(
 	    lm_dp_route_set(r->dp, &p,
@@ -247,6 +309,54 @@ static void punt_flood(void **state)
 	/* And all that was kept is still there. */
 	rig_poll(r);
 	assert_true(r->n_punts >= 50 + 100);
+	free(f);
+}
+
+/* One LAN host asks for all peers without a session: their notes leave half a ring to ARP. */
+static void wanted_flood(void **state)
+{
+	struct rig *r = rig_of(state);
+	uint64_t full = rig_count(r, LM_C_PUNT_FULL), punted = rig_count(r, LM_C_PUNTED);
+	uint64_t lost = rig_count(r, LM_C_NO_SESSION);
+	struct flow *f = malloc(sizeof(*f));
+	unsigned notes = 0;
+
+	assert_non_null(f);
+	flow_init(f, r);
+	rig_forget(r);
+	for (uint32_t peer = RIG_PEERS; peer < PEERS; peer++) {
+		char text[32];
+		const struct rig_ip d = {"10.1.0.10", text, .proto = 17, .ttl = 9, .payload = 20};
+		struct lm_route route = {.kind = LM_ROUTE_PEER, .peer = peer};
+		uint8_t frame[RIG_FRAME_MAX];
+		struct lm_prefix p;
+		size_t len;
+
+		snprintf(text, sizeof(text), "10.201.%u.%u", peer / 250, 1 + peer % 250);
+		p = lm_prefix_of(&(struct lm_ip){0}, 0);
+		p.ip = rig_addr(text);
+		p.len = 32;
+		assert_int_equal(lm_dp_route_set(r->dp, &p, &route), 0);
+		len = rig_frame(RIG_LAN, &d, frame);
+		while (!rig_feed(r, RIG_LAN, 0, frame, len))
+			flow_receive_only(f);
+	}
+	while (!rig_balanced(r))
+		flow_receive_only(f);
+	assert_int_equal(rig_count(r, LM_C_NO_SESSION) - lost, PEERS - RIG_PEERS);
+	for (unsigned n = 0; n < 100; n++) {
+		uint8_t arp[60] = {[0] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [12] = 8, 6};
+
+		assert_true(rig_feed(r, RIG_LAN, 0, arp, sizeof(arp)));
+	}
+	while (!rig_balanced(r))
+		flow_receive_only(f);
+	assert_int_equal(rig_count(r, LM_C_PUNT_FULL), full);
+	assert_int_equal(rig_count(r, LM_C_PUNTED), punted + 100);
+	rig_poll(r);
+	for (unsigned i = 0; i < r->n_punts; i++)
+		notes += r->punts[i].p.kind == LM_PUNT_WANTED;
+	assert_true(notes >= 100); /* and those that found room are there */
 	free(f);
 }
 
@@ -362,7 +472,7 @@ static int start(void **state)
 {
 	static struct rig r;
 
-	rig_start(&r, &(struct rig_config){.workers = 2});
+	rig_start(&r, &(struct rig_config){.workers = 2, .peers = PEERS});
 	*state = &r;
 	return 0;
 }
@@ -376,11 +486,12 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(swap_sessions), cmocka_unit_test(swap_the_rest),
-	    cmocka_unit_test(many_sessions), cmocka_unit_test(refused_arguments),
-	    cmocka_unit_test(punt_flood),    cmocka_unit_test(inject_flood),
-	    cmocka_unit_test(urgent_waits),  cmocka_unit_test(urgent_has_room),
-	    cmocka_unit_test(port_full),
+	    cmocka_unit_test(swap_sessions),   cmocka_unit_test(swap_the_rest),
+	    cmocka_unit_test(many_sessions),   cmocka_unit_test(many_paths),
+	    cmocka_unit_test(all_sizes),       cmocka_unit_test(refused_arguments),
+	    cmocka_unit_test(punt_flood),      cmocka_unit_test(wanted_flood),
+	    cmocka_unit_test(inject_flood),    cmocka_unit_test(urgent_waits),
+	    cmocka_unit_test(urgent_has_room), cmocka_unit_test(port_full),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
