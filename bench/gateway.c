@@ -8,15 +8,19 @@
  *   floor    the same ports and packets through a loop that only receives and transmits
  *   cipher   intel-ipsec-mb's direct calls on the inner packets' sizes, and on what ESP encrypts
  *
- *
  * A last slice of each round is the gateway's again, unmeasured, while sample.c looks where it is.
  * So all of them share core, thread, buffers and caches, and follow each other within milliseconds.
+ *
+ * As a relay the gateway has two slices: of decrypting, and of passing on what the same frames
+ * are made to be first (relayed.h). What making them takes is not the gateway's: a second slice of
+ * the floor does it too, for bench/run to subtract.
  *
  * Inbound, the port's packets repeat, which a replay window refuses. At the start of each lap the
  * callback sets the windows back: every packet is checked, opened, committed and accepted, as new
  * numbers are. The bytes behind the ICV are the worker's own affair.
  */
 #include "raw.h"
+#include "relayed.h"
 #include "sample.h"
 #include "site.h"
 #include "slice.h"
@@ -30,19 +34,21 @@
 
 #define WARM_UP_SLICES 3
 
-static const char *const series[] = {"gateway_ns", "floor_ns", "cipher_payload_ns",
-				     "cipher_esp_ns"};
-#define SERIES LM_ARRAY_SIZE(series)
+enum series { GATEWAY, RELAY, FLOOR, FED_FLOOR, CIPHER_PAYLOAD, CIPHER_ESP, SERIES };
+static const char *const series[SERIES] = {"gateway_ns",   "relay_fed_ns",	"floor_ns",
+					   "floor_fed_ns", "cipher_payload_ns", "cipher_esp_ns"};
 
 struct lender {
 	struct site *site;
 	struct raw_cipher *raw;
 	unsigned rounds, ms, round;
-	uint16_t from, to; /* DPDK's numbers of the ports */
-	bool nested, only_gateway, sampled;
+	uint16_t from, to;			       /* DPDK's numbers of the ports */
+	bool nested, fed, only_gateway, sampled;       /* fed: frames become relayed ones */
 	enum { LEND_WAIT, LEND_RUN, LEND_DONE } state; /* main stores RUN; the worker DONE */
 	struct bench_slice gateway;
 	struct lm_replay **window; /* of each peer */
+	uint32_t next;		   /* frame of the lap */
+	uint64_t lap;
 	double *result[SERIES];
 };
 
@@ -58,20 +64,27 @@ static void windows_back(struct lender *l)
 }
 
 /* Bursts are always full and a lap is a whole number of them: a lap begins with a burst. */
-static void note_lap(struct lender *l, struct rte_mbuf *first)
+static void note_lap(struct lender *l, struct rte_mbuf **pkts, unsigned n)
 {
-	const uint8_t *esp = rte_pktmbuf_mtod(first, const uint8_t *) + 42;
+	const uint8_t *esp = rte_pktmbuf_mtod(pkts[0], const uint8_t *) + LM_OUTER4_LEN;
 	const uint32_t start[2] = {htobe32(SITE_SPI(0)), htobe32(1)};
 
-	if (l->site->cfg.inbound && memcmp(esp, start, sizeof(start)) == 0)
+	if (l->site->cfg.inbound && memcmp(esp, start, sizeof(start)) == 0) {
 		windows_back(l);
+		l->next = 0;
+		l->lap++;
+	}
+	if (l->fed)
+		relayed_frames(l->site, pkts, n, l->next, l->lap);
+	l->next += n;
 }
 
-static double floor_slice(struct lender *l)
+static double floor_slice(struct lender *l, bool fed)
 {
 	struct bench_slice s = bench_begin(l->ms);
 
 	l->nested = true;
+	l->fed = fed;
 	while (!bench_over(&s)) {
 		struct rte_mbuf *pkts[LM_BURST];
 		uint16_t n = rte_eth_rx_burst(l->from, 0, pkts, LM_BURST);
@@ -80,7 +93,7 @@ static double floor_slice(struct lender *l)
 		rte_pktmbuf_free_bulk(pkts + sent, n - sent);
 		s.done += n;
 	}
-	l->nested = false;
+	l->nested = l->fed = false;
 	return bench_end(&s);
 }
 
@@ -95,28 +108,43 @@ static double cipher_slice(struct lender *l, enum raw_reading what)
 	return bench_end(&s);
 }
 
-/* Ends the gateway's slice, has the others', begins its next one: the sampled one, or the next
- * round's. */
+/* The others' slices of round r, once the gateway's are over. */
+static void others(struct lender *l, unsigned r)
+{
+	l->result[FLOOR][r] = floor_slice(l, false);
+	if (l->site->cfg.relays) {
+		l->result[FED_FLOOR][r] = floor_slice(l, true);
+		return;
+	}
+	l->result[CIPHER_PAYLOAD][r] = cipher_slice(l, RAW_PAYLOAD);
+	l->result[CIPHER_ESP][r] = cipher_slice(l, RAW_ESP);
+	l->sampled = r > 0 || sample_create() == 0;
+}
+
+/* Ends the gateway's slice, has the others', begins its next one: as a relay, the sampled one, or
+ * the next round's. */
 static void next_slice(struct lender *l)
 {
+	bool warm = l->round >= WARM_UP_SLICES;
+	unsigned r = l->round - WARM_UP_SLICES;
+
 	if (l->sampled) {
 		sample_stop();
 		l->sampled = false;
-	} else if (l->gateway.done > 0 && ++l->round > WARM_UP_SLICES) {
-		unsigned r = l->round - WARM_UP_SLICES - 1;
-
-		l->result[0][r] = bench_end(&l->gateway);
-		if (!l->only_gateway) {
-			l->result[1][r] = floor_slice(l);
-			l->result[2][r] = cipher_slice(l, RAW_PAYLOAD);
-			l->result[3][r] = cipher_slice(l, RAW_ESP);
-			l->sampled = r > 0 || sample_create() == 0;
-		}
-		if (r + 1 == l->rounds) {
-			__atomic_store_n(&l->state, LEND_DONE, __ATOMIC_RELEASE);
-			return;
+	} else if (l->gateway.done > 0) {
+		if (warm)
+			l->result[l->fed ? RELAY : GATEWAY][r] = bench_end(&l->gateway);
+		l->fed = l->site->cfg.relays && !l->fed;
+		if (!l->fed) {
+			if (warm && !l->only_gateway)
+				others(l, r);
+			if (++l->round == WARM_UP_SLICES + l->rounds) {
+				__atomic_store_n(&l->state, LEND_DONE, __ATOMIC_RELEASE);
+				return;
+			}
 		}
 	}
+	windows_back(l); /* in the middle of a lap: all that follows is new */
 	l->gateway = bench_begin(l->ms);
 	if (l->sampled)
 		sample_start();
@@ -132,16 +160,17 @@ static uint16_t lend(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint
 		rte_pktmbuf_free_bulk(pkts, n);
 		return 0;
 	}
-	if (n > 0)
-		note_lap(l, pkts[0]);
-	if (l->nested)
-		return n;
-	if (bench_over(&l->gateway)) {
-		/* Its numbers will not be new any more when the other slices are over. */
+	if (!l->nested && bench_over(&l->gateway)) {
+		/* They would be of the next slice's kind, and counted in this one. */
+		l->next += n;
 		rte_pktmbuf_free_bulk(pkts, n);
 		next_slice(l);
 		return 0;
 	}
+	if (n > 0)
+		note_lap(l, pkts, n);
+	if (l->nested)
+		return n;
 	l->gateway.done += n;
 	return n;
 }
@@ -165,8 +194,10 @@ static void check(const struct site *s, const struct lm_counters *before)
 		}
 	}
 	offered = c.v[in ? LM_C_WAN_RX_PACKETS : LM_C_LAN_RX_PACKETS];
-	sent = c.v[in ? LM_C_LAN_TX_PACKETS : LM_C_WAN_TX_PACKETS];
-	if (offered != sent || offered == 0) {
+	sent = c.v[LM_C_LAN_TX_PACKETS] + c.v[LM_C_WAN_TX_PACKETS];
+	if (offered != sent || offered == 0 ||
+	    (s->cfg.relays && (c.v[LM_C_RELAYED_PACKETS] == 0 ||
+			       c.v[LM_C_RELAYED_PACKETS] != c.v[LM_C_WAN_TX_PACKETS]))) {
 		fprintf(stderr, "bench: %llu packets in, %llu out\n", (unsigned long long)offered,
 			(unsigned long long)sent);
 		exit(1);
@@ -194,6 +225,8 @@ static void run(struct lender *l, const char *name)
 	if (l->raw == NULL || cb == NULL)
 		exit(1);
 	site_open(s);
+	if (s->cfg.relays)
+		relayed_open(s);
 	l->window = calloc(s->cfg.peers, sizeof(l->window[0]));
 	for (uint32_t p = 0; p < s->cfg.peers; p++)
 		l->window[p] = &lm_sa_table_get(s->dp->sas, SITE_SPI(p))->sa[0].replay;
@@ -207,9 +240,10 @@ static void run(struct lender *l, const char *name)
 	lm_dp_quiesce(s->dp);
 	check(s, &before);
 	for (unsigned r = 0; r < l->rounds; r++)
-		for (unsigned i = 0; i < (l->only_gateway ? 1 : SERIES); i++)
-			bench_print(name, series[i], r, l->result[i][r]);
-	if (!l->only_gateway)
+		for (unsigned i = 0; i < SERIES; i++)
+			if (l->result[i][r] != 0)
+				bench_print(name, series[i], r, l->result[i][r]);
+	if (!l->only_gateway && !s->cfg.relays)
 		sample_print(name);
 	for (unsigned i = 0; i < SERIES; i++)
 		free(l->result[i]);
@@ -239,10 +273,13 @@ int main(int argc, char **argv)
 	char name[64] = "gateway";
 	int o;
 
-	while ((o = getopt(argc, argv, "in:s:p:r:l:c:m:t:gH")) != -1) {
+	while ((o = getopt(argc, argv, "iRn:s:p:r:l:c:m:t:gH")) != -1) {
 		switch (o) {
 		case 'i':
 			cfg.inbound = true;
+			break;
+		case 'R':
+			cfg.inbound = cfg.relays = true;
 			break;
 		case 'n':
 			snprintf(name, sizeof(name), "%s", optarg);
@@ -275,10 +312,9 @@ int main(int argc, char **argv)
 			cfg.hugepages = true;
 			break;
 		default:
-			fprintf(
-			    stderr,
-			    "usage: bench-gateway [-i] [-n name] [-s size] [-p peers] [-r routes]"
-			    " [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
+			fprintf(stderr, "usage: bench-gateway [-i | -R] [-n name] [-s size] [-p "
+					"peers] [-r routes]"
+					" [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
 			return 2;
 		}
 	}

@@ -57,15 +57,24 @@ static void make_keys(struct site *s)
 	}
 }
 
+struct lm_endpoint site_endpoint(uint32_t p)
+{
+	uint8_t us[4] = {192, 0, 2, 1},
+		peer[4] = {198, 51, (uint8_t)(100 + (p >> 8)), (uint8_t)(1 + p % 250)};
+
+	return (struct lm_endpoint){.ip = lm_ip4(p == SITE_SELF ? us : peer), .port = WAN_SOURCE};
+}
+
 static void create(struct site *s, const int *pcap)
 {
 	char source[LM_CONFIG_DEVICE_MAX];
 	int n;
 	struct lm_log log = {.level = LM_LOG_WARN, .sink = lm_log_stderr};
 	struct lm_error err = {0};
-	struct lm_dp_port_config ports[2] = {
+	struct lm_dp_port_config ports[3] = {
 	    {.name = "from", .device = source, .mtu = MTU, .udp_port = WAN_SOURCE},
 	    {.name = "to", .device = "net_null0,no-rx=1", .mtu = MTU, .udp_port = WAN_SOURCE},
+	    {.name = "onward", .device = "net_null1,no-rx=1", .mtu = MTU, .udp_port = WAN_SOURCE},
 	};
 	char instance[32];
 	struct lm_dp_config cfg = {
@@ -78,7 +87,7 @@ static void create(struct site *s, const int *pcap)
 	    .max_peers = s->cfg.peers,
 	    .max_routes = s->cfg.routes + 1024,
 	    .ports = ports,
-	    .n_ports = 2,
+	    .n_ports = s->cfg.relays ? 3 : 2,
 	    .log = &log,
 	};
 
@@ -91,8 +100,9 @@ static void create(struct site *s, const int *pcap)
 	cfg.memory_mb = (unsigned)((uint64_t)cfg.mbufs * MBUF_SIZE >> 20) + 64 * s->cfg.workers;
 	s->lan = s->cfg.inbound;
 	s->wan = !s->cfg.inbound;
+	s->onward = 2;
 	ports[s->lan].role = LM_DP_LAN;
-	ports[s->wan].role = LM_DP_WAN;
+	ports[s->wan].role = ports[s->onward].role = LM_DP_WAN;
 	if (lm_dp_create(&cfg, &s->dp, &err) != 0) {
 		fprintf(stderr, "bench: %s\n", err.text);
 		exit(1);
@@ -101,7 +111,7 @@ static void create(struct site *s, const int *pcap)
 
 static void add_own(struct site *s)
 {
-	const struct lm_ip wan = lm_ip4((const uint8_t[]){192, 0, 2, 1});
+	const struct lm_ip wan = site_endpoint(SITE_SELF).ip;
 	struct lm_prefix own, host;
 	struct lm_route r = {.kind = LM_ROUTE_CONNECTED, .port = s->lan};
 
@@ -119,13 +129,7 @@ static void add_peer(struct site *s, uint32_t p)
 {
 	struct lm_outer outer;
 	const struct lm_mac us = {{2, 0, 0, 0, 0, 3}}, gateway = {{2, 0, 0, 0, 0, 1}};
-	const struct lm_endpoint from = {.ip = lm_ip4((const uint8_t[]){192, 0, 2, 1}),
-					 .port = 4500};
-	const struct lm_endpoint to = {
-	    .ip = lm_ip4(
-		(const uint8_t[]){198, 51, (uint8_t)(100 + (p >> 8)), (uint8_t)(1 + p % 250)}),
-	    .port = 4500,
-	};
+	const struct lm_endpoint from = site_endpoint(SITE_SELF), to = site_endpoint(p);
 	struct lm_prefix carries[2] = {site_prefix(p, s->cfg.peers)};
 	unsigned n = 1, lanes = site_lanes(&s->cfg);
 	const struct lm_esp_key *keys = &s->raw_keys[p * lanes];

@@ -7,6 +7,8 @@
  * 32.0.0.0 on are dealt to the peers in turn until there are `routes`. Packet i of the traffic
  * goes to, or comes from, peer i mod peers, and any of that peer's prefixes.
  *
+ * What it relays between peers leaves by a WAN port of its own, which also only throws away.
+ *
  * With several workers each has a queue of its own. What comes from peers comes on W * W lanes,
  * each always in one queue: that of the worker that owns it (steered), or so that each queue has as
  * many lanes of each worker (not steered, as RSS would do it).
@@ -21,6 +23,7 @@ _Static_assert(SITE_WORKERS_MAX *SITE_WORKERS_MAX <= LM_LANES_MAX, "as many as t
 
 struct site_config {
 	bool inbound;  /* WAN to LAN */
+	bool relays;   /* inbound: has a third port, a WAN port to send on from */
 	unsigned size; /* bytes of the inner packets; 0 = IMIX */
 	uint32_t peers, routes;
 	uint32_t packets; /* before they repeat, over all queues */
@@ -39,8 +42,8 @@ static inline unsigned site_lanes(const struct site_config *c)
 struct site {
 	struct site_config cfg;
 	struct lm_dp *dp;
-	uint16_t lan, wan; /* numbers of the ports in dp */
-	uint16_t *len;	   /* inner length of packet i */
+	uint16_t lan, wan, onward; /* numbers of the ports in dp; onward: if it relays */
+	uint16_t *len;		   /* inner length of packet i */
 	struct lm_aead *aead;
 	void *keys;		     /* far ends', expanded */
 	struct lm_esp_key *raw_keys; /* of each peer's lanes, as far is */
@@ -60,6 +63,10 @@ void site_open(struct site *s);
 /* Sets the replay windows of all inbound SAs back to empty. Their worker's thread, or any while it
  * is idle. */
 void site_windows_back(const struct site *s);
+
+/* Where peer p is; SITE_SELF: where we are. */
+#define SITE_SELF UINT32_MAX
+struct lm_endpoint site_endpoint(uint32_t p);
 
 /* SPI blocks as the mesh draws them: no order. An odd factor, so all differ. */
 #define SITE_SPI(peer) (LM_SPI_MIN | ((peer) + 1) * 0x2c1b3c6du << 6)

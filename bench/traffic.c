@@ -78,12 +78,9 @@ static unsigned queue_of(const struct site_config *c, uint32_t i)
 static struct lm_outer outer_of(uint32_t peer, const struct lm_mac *mac)
 {
 	const struct lm_mac gateway = {{2, 0, 0, 0, 0, 1}};
-	const struct lm_endpoint us = {.ip = lm_ip4((const uint8_t[]){192, 0, 2, 1}), .port = 4500};
-	struct lm_endpoint from = {.port = 4500};
+	const struct lm_endpoint us = site_endpoint(SITE_SELF), from = site_endpoint(peer);
 	struct lm_outer o;
 
-	from.ip = lm_ip4(
-	    (const uint8_t[]){198, 51, (uint8_t)(100 + (peer >> 8)), (uint8_t)(1 + peer % 250)});
 	if (lm_outer_build(&o, &gateway, mac, &from, &us, true) != 0)
 		abort();
 	return o;

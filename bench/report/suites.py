@@ -10,15 +10,27 @@ SIZES = [("64", 64), ("imix", 0), ("512", 512), ("1400", 1400)]
 WAYS = [("out", []), ("in", ["-i"])]
 
 
+class Relay(Case):
+    """What it passes on beside what it decrypts. The frames are made on the way: a part of both
+    relay_fed_ns and floor_fed_ns, and none of the relay's work."""
+    def ratios(self, best):
+        def work(r):
+            return r["relay_fed_ns"] - r["floor_fed_ns"]
+        return {
+            "relay / gateway": lambda r: r["gateway_ns"] / (work(r) + r["floor_ns"]),
+            "less floor": lambda r: (r["gateway_ns"] - r["floor_ns"]) / work(r),
+        }
+
+
 class Suite:
     def __init__(self, name, what, cases, default=True):
         self.name, self.what, self.cases, self.default = name, what, cases, default
 
 
-def _gateway(name, size, way, quick, *more):
+def _gateway(name, size, way, quick, *more, kind=Gateway):
     rounds, ms = ("8", "1") if quick else ("300", "2")
-    return Gateway(name, ["{folder}/bench/bench-gateway", "-n", name, "-s", str(size), "-c", "{cpu}",
-                          "-t", rounds, "-m", ms, *way, *more])
+    return kind(name, ["{folder}/bench/bench-gateway", "-n", name, "-s", str(size), "-c", "{cpu}",
+                       "-t", rounds, "-m", ms, *way, *more])
 
 
 def micro(quick):
@@ -29,7 +41,9 @@ def micro(quick):
 
 def gateway(quick):
     return [_gateway(f"gateway/{way}/{label}", size, args, quick)
-            for label, size in SIZES for way, args in WAYS]
+            for label, size in SIZES for way, args in WAYS] + [
+                _gateway(f"gateway/relay/{label}", size, ["-R"], quick, kind=Relay)
+                for label, size in SIZES]
 
 
 class Overload(Case):
