@@ -31,6 +31,14 @@ static inline uint32_t lm_word(const void *p)
 	return v;
 }
 
+static inline uint64_t lm_word64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
 static inline uint16_t lm_half(const void *p)
 {
 	uint16_t v;

@@ -11,120 +11,50 @@
  */
 #include "relay.h"
 
-/* First 8 bytes: marker, type, reserved. */
-#define HEADER	 ((uint64_t)LM_MSG_RELAY << 24)
+#include "prefetch.h"
+
 #define UDP_LEN	 ((unsigned)sizeof(struct lm_udp_hdr))
-#define IP4_LEN	 ((unsigned)sizeof(struct lm_ip4_hdr))
 #define IP6_LEN	 ((unsigned)sizeof(struct lm_ip6_hdr))
 #define TAKE_MIN 2048u /* bytes of the quota that a worker takes at once */
 #define TAKE_MAX 65536u
 #define BURST	 (50 * LM_MSEC) /* by which a member may be ahead of its quota */
 
-/* One that is to be passed on. */
-struct passing {
-	const struct lm_datagram *d;
-	const struct lm_relay *relay;
-	uint64_t print;
-};
-
-static inline uint64_t word64(const void *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return v;
-}
-
 /* lm_msg_relay_decode says the same, more slowly. */
-static bool well_formed(const uint8_t *p, unsigned len)
+static inline bool well_formed(const uint8_t *p, unsigned len)
 {
 	unsigned inner = len - LM_RELAY_HDR_LEN;
 	uint64_t first;
 
-	if (len < LM_RELAY_HDR_LEN + 8 || be64toh(word64(p)) != HEADER)
+	if (len < LM_RELAY_HDR_LEN + 8 || !lm_is_relayed(p))
 		return false;
-	first = be64toh(word64(p + LM_RELAY_HDR_LEN));
-	if (first >> 63 != 0) /* RFC 4303 section 2.4: whole words */
+	if (likely(p[LM_RELAY_HDR_LEN] >= 0x80)) /* RFC 4303 section 2.4: whole words */
 		return inner >= LM_ESP_MIN_LEN && (inner & 3) == 0;
+	first = be64toh(lm_word64(p + LM_RELAY_HDR_LEN));
 	/* Never another relayed message: a datagram is relayed at most once. */
 	return (first & ~(UINT64_C(0xff) << 24)) == 0 && first >> 24 >= LM_MSG_INIT &&
 	       first >> 24 <= LM_MSG_TRANSPORT && inner <= LM_CONTROL_MAX;
 }
 
-static const struct lm_relay *lookup(const struct lm_relay_table *t, uint64_t id)
+static inline const struct lm_relay *lookup(const struct lm_relay_table *t, uint64_t id)
 {
 	if (unlikely(t == NULL))
 		return NULL;
 	for (uint32_t i = lm_relay_slot(t, id);; i = (i + 1) & t->mask) {
 		const struct lm_relay *r = lm_rcu_load(&t->slot[i].relay);
 
-		if (r == NULL || t->slot[i].id == id)
+		if (likely(r == NULL || t->slot[i].id == id))
 			return r;
 	}
 }
 
-static bool from_its_end(const struct lm_relay *r, uint16_t port, const uint8_t *ip)
+static inline bool from_its_end(const struct lm_relay *r, uint16_t port, const uint8_t *ip)
 {
-	const uint8_t *udp;
-
 	if (r->port != port)
 		return false;
-	if (lm_is_ip4(ip)) {
-		udp = ip + (ip[0] & 15u) * 4;
-		return r->family == 4 && lm_word(ip + 12) == lm_word(r->address) &&
-		       memcmp(udp, &r->udp_be, 2) == 0;
-	}
-	udp = ip + IP6_LEN;
-	return r->family == 6 && word64(ip + 8) == word64(r->address) &&
-	       word64(ip + 16) == word64(r->address + 8) && memcmp(udp, &r->udp_be, 2) == 0;
-}
-
-/*
- * A universal hash (NH of RFC 4418 section 5.2 on 64-bit words, then multiply and shift): two
- * datagrams that differ anywhere collide by chance of the secret only, whoever made them up.
- */
-static uint64_t fingerprint(const struct lm_relay_secret *key, const uint8_t *p, unsigned len)
-{
-	unsigned __int128 sum = (unsigned __int128)(key->length[0] + len) * key->length[1];
-	uint8_t last[16] = {0};
-	unsigned i = 0;
-
-	for (; i + 16 <= len; i += 16)
-		sum += (unsigned __int128)(word64(p + i) + key->word[i / 8]) *
-		       (word64(p + i + 8) + key->word[i / 8 + 1]);
-	if (i < len) {
-		memcpy(last, p + i, len - i);
-		sum += (unsigned __int128)(word64(last) + key->word[i / 8]) *
-		       (word64(last + 8) + key->word[i / 8 + 1]);
-	}
-	return (uint64_t)(((unsigned __int128)(uint64_t)sum * key->fold[0] +
-			   (unsigned __int128)(uint64_t)(sum >> 64) * key->fold[1]) >>
-			  64);
-}
-
-static inline uint32_t *set_of(struct lm_relay_state *s, uint64_t print)
-{
-	return s->seen[print & (LM_RELAY_SETS - 1)];
-}
-
-static inline uint32_t tag_of(uint64_t print)
-{
-	return (uint32_t)(print >> 32) | 1; /* never 0, which is nobody's */
-}
-
-static inline bool seen(const uint32_t *set, uint32_t tag)
-{
-	unsigned same = 0;
-
-	for (unsigned i = 0; i < LM_RELAY_WAYS; i++)
-		same |= set[i] == tag;
-	return same != 0;
-}
-
-static inline void remember(uint32_t *set, uint32_t tag)
-{
-	memmove(set + 1, set, (LM_RELAY_WAYS - 1) * sizeof(set[0]));
-	set[0] = tag;
+	if (likely(lm_is_ip4(ip)))
+		return lm_relay_from4(ip + 12, ip + (ip[0] & 15u) * 4) == r->from4;
+	return r->from4 == 0 && lm_word64(ip + 8) == lm_word64(r->from6) &&
+	       lm_word64(ip + 16) == lm_word64(r->from6 + 8) && lm_half(ip + IP6_LEN) == r->udp_be;
 }
 
 /*
@@ -174,25 +104,6 @@ static uint32_t outer_sum6(const uint8_t *ip, const uint8_t *udp)
 				udp + UDP_LEN + LM_RELAY_ID_OFF, 8));
 }
 
-static void write_ip4(uint8_t *frame, const struct lm_outer *o, unsigned udp_len, uint16_t id,
-		      uint8_t tos)
-{
-	struct lm_ip4_hdr *ip = (struct lm_ip4_hdr *)(frame + LM_ETH_LEN);
-
-	ip->tos = tos;
-	ip->len = htobe16((uint16_t)(IP4_LEN + udp_len));
-	ip->id = id;
-	ip->csum = (uint16_t)~fold(o->csum0 + ip->len + id + htobe16(tos));
-}
-
-static void write_ip6(uint8_t *frame, unsigned udp_len, uint8_t tos)
-{
-	struct lm_ip6_hdr *ip = (struct lm_ip6_hdr *)(frame + LM_ETH_LEN);
-
-	ip->ver_tc_flow |= htobe32((uint32_t)tos << 20);
-	ip->payload_len = htobe16((uint16_t)udp_len);
-}
-
 /*
  * The UDP checksum over IPv6 (RFC 8200 section 8.1). One that came is mended (RFC 1624 equation 3),
  * so that an error on the way here stays visible. before: its complement without the old
@@ -211,116 +122,170 @@ static uint16_t csum6(const struct lm_outer *o, const uint8_t *udp, unsigned udp
 	return csum == 0 ? 0xffff : csum;
 }
 
-/* Replaces all in front of the datagram inside. */
-static void send_on(struct lm_worker *w, const struct passing *p)
+static __rte_noinline void write_headers6(uint8_t *frame, const struct lm_outer *o,
+					  const struct lm_datagram *d)
 {
-	const struct lm_outer *o = &p->relay->outer;
-	const struct lm_datagram *d = p->d;
 	struct lm_udp_hdr *udp = (struct lm_udp_hdr *)(d->payload - UDP_LEN);
-	uint8_t *frame = d->payload + LM_RELAY_HDR_LEN - o->hdr_len, tos = lm_ip_tos(d->ip);
 	unsigned udp_len = UDP_LEN + d->len;
+	uint8_t tos = lm_ip_tos(d->ip);
 	uint32_t before = UINT32_MAX;
-	struct rte_mbuf *m = d->m;
 
-	if (o->ip6 && !lm_is_ip4(d->ip) && udp->csum != 0)
+	if (!lm_is_ip4(d->ip) && udp->csum != 0)
 		before =
 		    fold((uint16_t)~udp->csum + (uint16_t)~outer_sum6(d->ip, (const uint8_t *)udp));
-	memcpy(frame, o->hdr, o->hdr_len);
-	udp->len = htobe16((uint16_t)udp_len);
-	if (o->ip6) {
-		write_ip6(frame, udp_len, tos);
-		udp->csum = csum6(o, (const uint8_t *)udp, udp_len, before);
+	lm_esp_outer6(frame, o, udp_len, tos);
+	memcpy(d->payload, o->hdr + o->hdr_len - LM_RELAY_HDR_LEN, LM_RELAY_HDR_LEN);
+	udp->csum = csum6(o, (const uint8_t *)udp, udp_len, before);
+}
+
+/* Replaces all in front of the datagram inside. id: of the IPv4 packet. */
+static inline void send_on(struct lm_worker *w, const struct lm_outer *o,
+			   const struct lm_datagram *d, uint16_t id)
+{
+	uint8_t *frame = d->payload + LM_RELAY_HDR_LEN - o->hdr_len;
+
+	if (likely(!o->ip6)) {
+		lm_esp_outer4(frame, o, UDP_LEN + d->len, id, lm_ip_tos(d->ip));
+		memcpy(d->payload, o->hdr + LM_OUTER4_LEN, LM_RELAY_HDR_LEN);
 	} else {
-		write_ip4(frame, o, udp_len, (uint16_t)p->print, tos);
+		write_headers6(frame, o, d);
 	}
-	m->data_off = (uint16_t)(frame - (uint8_t *)m->buf_addr);
-	m->data_len = (uint16_t)(o->hdr_len - LM_RELAY_HDR_LEN + d->len);
-	m->pkt_len = m->data_len;
-	lm_tx(w, o->port, m);
+	lm_mbuf_set(d->m, frame, o->hdr_len - LM_RELAY_HDR_LEN + d->len);
+	lm_tx(w, o->port, d->m);
 }
 
 /* ---------------------------------------------------------------- burst -- */
 
-/* Does it fit the way to the other end, and is there room for its headers? */
-static bool fits(const struct lm_worker *w, const struct lm_datagram *d, const struct lm_outer *o)
-{
-	unsigned len = d->len - LM_RELAY_HDR_LEN;
+/* What is to be passed on: datagrams, their ids and prints. */
+struct passing {
+	unsigned n;
+	const struct lm_relay *relay[LM_BURST];
+	const struct lm_datagram *d[LM_BURST];
+	struct lm_relay_print print[LM_BURST];
+};
 
-	return len <= LM_RELAY_LONGEST &&
-	       o->hdr_len - LM_ETH_LEN + len <= w->dp->port[o->port].mtu &&
-	       d->payload + LM_RELAY_HDR_LEN - (uint8_t *)d->m->buf_addr >= o->hdr_len;
+static inline struct lm_relay_set *set_of(const struct passing *p, unsigned i)
+{
+	return &p->relay[i]->state->seen[lm_relay_set_of(p->print[i].p, p->print[i].print)];
 }
 
-static void pass_on(struct lm_worker *w, struct passing *p, unsigned n)
+static void pass_on(struct lm_worker *w, const struct passing *p)
 {
 	uint64_t packets = 0, bytes = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct lm_relay_state *s = p[i].relay->state;
-		uint32_t *set = set_of(s, p[i].print), tag = tag_of(p[i].print);
-		unsigned len = p[i].d->len;
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct lm_datagram *d = p->d[i];
+		struct lm_relay_state *s = p->relay[i]->state;
+		struct lm_relay_set *set = set_of(p, i);
+		uint32_t tag = lm_relay_tag(p->print[i].print), len = d->len;
 
-		if (unlikely(seen(set, tag))) {
-			lm_drop(w, p[i].d->m, LM_C_RELAY_DUPLICATE);
+		if (unlikely(lm_relay_seen(set, tag))) {
+			lm_drop(w, d->m, LM_C_RELAY_DUPLICATE);
 			continue;
 		}
-		if (unlikely(!take(w, p[i].relay, len))) {
-			lm_drop(w, p[i].d->m, LM_C_RELAY_QUOTA);
+		if (unlikely(!take(w, p->relay[i], len))) {
+			lm_drop(w, d->m, LM_C_RELAY_QUOTA);
 			continue;
 		}
-		remember(set, tag);
+		lm_relay_remember(set, tag);
 		__atomic_store_n(&s->packets, s->packets + 1, __ATOMIC_RELAXED);
 		__atomic_store_n(&s->bytes, s->bytes + len, __ATOMIC_RELAXED);
 		packets++;
 		bytes += len;
-		send_on(w, &p[i]);
+		send_on(w, &p->relay[i]->outer, d, (uint16_t)p->print[i].print);
 	}
 	lm_count(&w->counters, LM_C_RELAYED_PACKETS, packets);
 	lm_count(&w->counters, LM_C_RELAYED_BYTES, bytes);
 }
 
+/* With many ids, each datagram of a burst is under another one, and nothing of it in a near cache:
+ * all of them are asked for at once. Changes and decides nothing. */
+static void prefetch_ids(const struct lm_relay_table *t, const struct lm_datagram *d, unsigned n)
+{
+	const struct lm_relay_slot *slot[LM_BURST];
+	const struct lm_relay *r;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t id = 0;
+
+		if (d[i].len >= LM_RELAY_HDR_LEN)
+			id = be64toh(lm_word64(d[i].payload + LM_RELAY_ID_OFF));
+		slot[i] = &t->slot[lm_relay_slot(t, id)];
+		rte_prefetch0(slot[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		r = lm_rcu_load(&slot[i]->relay);
+		rte_prefetch0(r);
+		rte_prefetch0((const char *)r + 64);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		r = lm_rcu_load(&slot[i]->relay);
+		if (r != NULL && r->state != NULL)
+			rte_prefetch0(r->state);
+	}
+}
+
+/* Does it fit the way to the other end, and is there room for its headers? */
+static inline bool fits(const struct lm_relay *r, const struct lm_datagram *d)
+{
+	return d->len <= r->longest &&
+	       d->payload + LM_RELAY_HDR_LEN - (uint8_t *)d->m->buf_addr >= r->outer.hdr_len;
+}
+
+/* The id that the datagram came under, if it may; else it is dropped. */
+static inline const struct lm_relay *check(struct lm_worker *w, const struct lm_relay_table *t,
+					   uint16_t port, const struct lm_datagram *d)
+{
+	const struct lm_relay *r = NULL;
+	enum lm_ctr why;
+
+	if (unlikely(!well_formed(d->payload, d->len)))
+		why = LM_C_RELAY_MALFORMED;
+	else if (unlikely((r = lookup(t, be64toh(lm_word64(d->payload + LM_RELAY_ID_OFF)))) ==
+			  NULL))
+		why = LM_C_RELAY_UNKNOWN;
+	else if (unlikely(!from_its_end(r, port, d->ip)))
+		why = LM_C_RELAY_SOURCE;
+	else if (unlikely(r->passes_on && !fits(r, d)))
+		why = LM_C_RELAY_TOO_BIG;
+	else
+		return r;
+	lm_drop(w, d->m, why);
+	return NULL;
+}
+
 unsigned lm_relay_burst(struct lm_worker *w, uint16_t port, struct lm_datagram *d, unsigned n)
 {
 	const struct lm_relay_table *t = lm_rcu_load(&w->dp->relays);
-	struct passing passing[LM_BURST];
+	bool many = t != NULL && t->used > LM_PREFETCH_PEERS;
+	struct passing on;
 	uint8_t own[LM_BURST];
-	unsigned ours = 0, on = 0;
+	unsigned ours = 0, passing = 0;
 
+	if (many)
+		prefetch_ids(t, d, n);
 	for (unsigned i = 0; i < n; i++) {
-		const struct lm_relay *r;
-		uint64_t id;
+		const struct lm_relay *r = check(w, t, port, &d[i]);
 
-		if (unlikely(!well_formed(d[i].payload, d[i].len))) {
-			lm_drop(w, d[i].m, LM_C_RELAY_MALFORMED);
+		if (unlikely(r == NULL))
 			continue;
-		}
-		id = be64toh(word64(d[i].payload + LM_RELAY_ID_OFF));
-		r = lookup(t, id);
-		if (unlikely(r == NULL)) {
-			lm_drop(w, d[i].m, LM_C_RELAY_UNKNOWN);
-			continue;
-		}
-		if (unlikely(!from_its_end(r, port, d[i].ip))) {
-			lm_drop(w, d[i].m, LM_C_RELAY_SOURCE);
-			continue;
-		}
 		if (!r->passes_on) {
-			d[i].relay = id;
+			d[i].relay = r->id;
 			own[ours++] = (uint8_t)i;
 			continue;
 		}
-		if (unlikely(!fits(w, &d[i], &r->outer))) {
-			lm_drop(w, d[i].m, LM_C_RELAY_TOO_BIG);
-			continue;
-		}
-		passing[on] = (struct passing){.d = &d[i], .relay = r};
-		passing[on].print =
-		    fingerprint(w->dp->relay_secret, d[i].payload + LM_RELAY_HDR_LEN,
-				d[i].len - LM_RELAY_HDR_LEN);
-		rte_prefetch0(set_of(r->state, passing[on++].print));
+		on.relay[passing] = r;
+		on.d[passing] = &d[i];
+		on.print[passing].p = d[i].payload + LM_RELAY_HDR_LEN;
+		on.print[passing++].len = d[i].len - LM_RELAY_HDR_LEN;
 	}
-	if (on > 0)
-		pass_on(w, passing, on);
+	if (passing > 0) {
+		on.n = passing;
+		w->dp->relay_prints(w->dp->relay_secret, on.print, passing);
+		for (unsigned i = 0; many && i < passing; i++)
+			rte_prefetch0(set_of(&on, i));
+		pass_on(w, &on);
+	}
 	for (unsigned i = 0; i < ours; i++) {
 		d[i] = d[own[i]];
 		d[i].payload += LM_RELAY_HDR_LEN;

@@ -4,12 +4,8 @@
 #define LANEMESH_WORKER_RELAY_H
 
 #include "ip.h"
+#include "relay_filter.h"
 #include "worker_internal.h"
-
-#define LM_RELAY_SETS 512 /* power of two, at most 2^32 */
-#define LM_RELAY_WAYS 16  /* tags of a cache line */
-/* Of datagrams that are passed on; no WAN port's MTU allows a longer one. */
-#define LM_RELAY_LONGEST 9216
 
 /*
  * What lasts while an id's ends move. Written by the worker on whose queue the end's datagrams
@@ -17,24 +13,38 @@
  * nothing else: what the filter misses, the end's replay window drops.
  */
 struct lm_relay_state {
-	/* The newest datagrams' tags, newest first, in sets by fingerprint. */
-	uint32_t seen[LM_RELAY_SETS][LM_RELAY_WAYS];
 	uint64_t packets, bytes; /* of UDP payload; read by the control thread, relaxed */
 	uint32_t credit[LM_DP_WORKERS_MAX]; /* bytes of the quota that each worker has taken */
+	struct lm_relay_set seen[LM_RELAY_SETS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
-/* What comes under an id. Constant once published, but for state's contents. */
+/* What comes under an id. Constant once published, but for state's contents. Over IPv4 all that is
+ * needed is in the first two lines. */
 struct lm_relay {
 	uint64_t id;
-	uint16_t port;	 /* WAN port, */
-	uint16_t udp_be; /* UDP port, as on the wire, */
-	uint8_t family;	 /* and address from which alone it counts */
-	bool passes_on;	 /* else we are the end */
-	uint8_t address[16];
-	uint32_t member;	      /* peer whose quota it uses */
 	struct lm_relay_state *state; /* of those that are passed on */
+	uint64_t from4;		      /* lm_relay_from4 of where it must come from; 0: IPv6 */
+	uint32_t member;	      /* peer whose quota it uses */
+	uint16_t port;		      /* WAN port from which alone it counts, */
+	uint16_t udp_be;	      /* and over IPv6 the UDP port, as on the wire, */
+	uint16_t longest;	      /* bytes, with relay header, that the way to the end takes */
+	bool passes_on;		      /* else we are the end */
 	struct lm_outer outer;
-};
+	uint8_t from6[16]; /* and address */
+} __attribute__((aligned(64)));
+
+/* Is the UDP payload at p, 8 bytes at least, a relayed message (marker, type, reserved bytes)? */
+static inline bool lm_is_relayed(const uint8_t *p)
+{
+	return lm_word64(p) == htobe64((uint64_t)LM_MSG_RELAY << 24);
+}
+
+/* Source address and UDP port of a datagram over IPv4, both as on the wire. Never 0: ports are
+ * not. */
+static inline uint64_t lm_relay_from4(const uint8_t *address, const uint8_t *udp)
+{
+	return (uint64_t)lm_half(udp) << 32 | lm_word(address);
+}
 
 struct lm_relay_slot {
 	struct lm_relay *relay; /* RCU; NULL: free */
@@ -43,12 +53,6 @@ struct lm_relay_slot {
 struct lm_relay_table {
 	uint32_t mask, used; /* const */
 	struct lm_relay_slot slot[];
-};
-
-/* Key of the fingerprints. Const. */
-struct lm_relay_secret {
-	uint64_t length[2], fold[2];
-	uint64_t word[LM_RELAY_LONGEST / 8];
 };
 
 /* Ids are random, but chosen by others where we are an end. */

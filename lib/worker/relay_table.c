@@ -15,6 +15,7 @@ int lm_relay_init(struct lm_dp *dp)
 	uint8_t *p = (uint8_t *)secret;
 
 	dp->relay_secret = secret;
+	dp->relay_prints = lm_relay_prints_choose();
 	dp->relay_tat = calloc(dp->max_peers, sizeof(dp->relay_tat[0]));
 	if (secret == NULL || dp->relay_tat == NULL)
 		return -ENOMEM;
@@ -79,21 +80,26 @@ static void swap_table(struct lm_dp *dp, struct lm_relay_table *new)
 	free(old);
 }
 
-static struct lm_relay *relay_new(uint64_t id, const struct lm_dp_relay *d)
+static struct lm_relay *relay_new(const struct lm_dp *dp, uint64_t id, const struct lm_dp_relay *d)
 {
-	struct lm_relay *r = calloc(1, sizeof(*r));
+	struct lm_relay *r = aligned_alloc(64, sizeof(*r));
+	uint16_t udp_be = htobe16(d->from.port);
+	unsigned longest;
 
 	if (r == NULL)
 		return NULL;
-	r->id = id;
-	r->port = d->port;
-	r->family = d->from.ip.family;
-	memcpy(r->address, d->from.ip.b, sizeof(r->address));
-	r->udp_be = htobe16(d->from.port);
-	r->member = d->member;
+	*r = (struct lm_relay){.id = id, .port = d->port, .member = d->member, .udp_be = udp_be};
+	if (d->from.ip.family == 4)
+		r->from4 = lm_relay_from4(d->from.ip.b, (const uint8_t *)&udp_be);
+	else
+		memcpy(r->from6, d->from.ip.b, sizeof(r->from6));
 	if (d->outer != NULL) {
 		r->passes_on = true;
 		r->outer = *d->outer;
+		longest = dp->port[r->outer.port].mtu -
+			  (r->outer.hdr_len - LM_ETH_LEN - LM_RELAY_HDR_LEN);
+		r->longest =
+		    (uint16_t)RTE_MIN(longest, (unsigned)LM_RELAY_LONGEST + LM_RELAY_HDR_LEN);
 	}
 	return r;
 }
@@ -132,7 +138,7 @@ int lm_dp_relay_set(struct lm_dp *dp, uint64_t id, const struct lm_dp_relay *d)
 
 	if (!valid(dp, id, d))
 		return -EINVAL;
-	r = relay_new(id, d);
+	r = relay_new(dp, id, d);
 	if (r == NULL)
 		return -ENOMEM;
 	if (slot != NULL && slot->relay->passes_on == r->passes_on) {
@@ -171,7 +177,7 @@ void lm_dp_relay_end(struct lm_dp *dp, uint64_t id)
 	t = copy(dp->relays, slot);
 	if (t == NULL) {
 		/* No memory for a table without it: it stays, and matches nothing any more. */
-		r->family = 0;
+		__atomic_store_n(&r->port, LM_DP_PORT_NONE, __ATOMIC_RELAXED);
 		return;
 	}
 	swap_table(dp, t);

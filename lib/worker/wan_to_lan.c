@@ -14,8 +14,10 @@
  */
 #include "batch.h"
 #include "prefetch.h"
+#include "relay.h"
 #include "worker_internal.h"
 
+#define UDP_LEN	       ((unsigned)sizeof(struct lm_udp_hdr))
 #define PROTO_FRAGMENT 44   /* IPv6 */
 #define IP4_PLAIN      0x45 /* without options */
 /* IPv4 without options, UDP, the head of ESP. */
@@ -72,8 +74,9 @@ static bool take_udp(struct lm_worker *w, uint16_t port, struct rte_mbuf *m, uin
 		return false;
 	}
 	d->ip = ip;
-	d->payload = ip + header + sizeof(struct lm_udp_hdr);
-	d->len = udp_len - (unsigned)sizeof(struct lm_udp_hdr);
+	d->payload = ip + header + UDP_LEN;
+	d->len = udp_len - UDP_LEN;
+	d->relay = 0;
 	return true;
 }
 
@@ -131,17 +134,17 @@ static __rte_noinline bool take_frame(struct lm_worker *w, uint16_t port, struct
 	return false;
 }
 
-/* What is_plain_esp compares with, as in memory. */
-struct plain_esp {
+/* What is_plain compares with, as in memory. */
+struct plain {
 	const uint8_t *mac;
 	uint32_t address; /* the first of our IPv4 addresses on the port; 0 = none */
 	uint16_t udp_port;
 };
 
-static struct plain_esp plain_esp(const struct lm_dp_port *p)
+static struct plain plain_of(const struct lm_dp_port *p)
 {
 	const struct lm_addresses *own = lm_rcu_load(&p->addresses);
-	struct plain_esp plain = {.mac = p->mac.b, .udp_port = htobe16(p->udp_port)};
+	struct plain plain = {.mac = p->mac.b, .udp_port = htobe16(p->udp_port)};
 
 	for (unsigned i = 0; own != NULL && i < own->n && plain.address == 0; i++)
 		if (own->ips[i].family == 4)
@@ -149,10 +152,10 @@ static struct plain_esp plain_esp(const struct lm_dp_port *p)
 	return plain;
 }
 
-/* The frame that nearly all are: ESP over IPv4 without options, to our mesh port. What is not,
- * take_frame sorts out. */
-static inline bool is_plain_esp(const struct plain_esp *plain, const struct rte_mbuf *m,
-				const uint8_t *frame)
+/* The frame that nearly all are: UDP over IPv4 without options, to our mesh port, as long as ESP's
+ * head at least. What is not, take_frame sorts out. */
+static inline bool is_plain(const struct plain *plain, const struct rte_mbuf *m,
+			    const uint8_t *frame)
 {
 	/* Of the bytes 6 to 9: any fragment but DF, and the protocol. */
 	const uint32_t fragment_proto = htobe32(0xbfff00ff), whole_udp = htobe32(LM_PROTO_UDP);
@@ -166,7 +169,6 @@ static inline bool is_plain_esp(const struct plain_esp *plain, const struct rte_
 	       lm_half(udp) != 0 && total <= m->data_len - LM_ETH_LEN &&
 	       udp_len <= total - (int)sizeof(struct lm_ip4_hdr) &&
 	       udp_len >= (int)(sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN) &&
-	       udp[sizeof(struct lm_udp_hdr)] >= LM_SPI_MIN >> 24 &&
 	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
 }
 
@@ -415,6 +417,13 @@ static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
 	}
 }
 
+static inline void put_relayed(struct lm_worker *w, struct rte_mbuf *m, const uint8_t *ip,
+			       uint8_t *payload, unsigned len)
+{
+	w->relayed[w->n_relayed++] =
+	    (struct lm_datagram){.m = m, .ip = ip, .payload = payload, .len = len};
+}
+
 /* Queues what is to be opened here, and what came by a relay, for its turn. */
 static __rte_noinline void take_datagram(struct lm_worker *w, const struct lm_sa_table *sas,
 					 uint16_t port, struct rte_mbuf *m,
@@ -425,8 +434,7 @@ static __rte_noinline void take_datagram(struct lm_worker *w, const struct lm_sa
 	if (what == LM_DEMUX_ESP) {
 		take_esp(w, sas, port, m, d->ip, d->payload, d->len, handed);
 	} else if (what == LM_DEMUX_CONTROL && d->payload[LM_TYPE_OFF] == LM_MSG_RELAY) {
-		w->relayed[w->n_relayed] = *d;
-		w->relayed[w->n_relayed++].m = m;
+		put_relayed(w, m, d->ip, d->payload, d->len);
 	} else {
 		take_control(w, port, m, d, what);
 	}
@@ -449,23 +457,29 @@ static void take_relayed(struct lm_worker *w, uint16_t port, bool handed)
 static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
 				     unsigned n, bool handed)
 {
-	const struct plain_esp plain = plain_esp(&w->dp->port[port]);
+	const struct plain plain = plain_of(&w->dp->port[port]);
 	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
-		struct lm_datagram d = {0};
+		struct lm_datagram d;
 
 		lm_prefetch_frame(pkts, i, n);
 		bytes += m->pkt_len;
-		if (likely(plain.address != 0 && is_plain_esp(&plain, m, frame))) {
-			uint8_t *udp = ip + sizeof(struct lm_ip4_hdr);
+		if (likely(plain.address != 0 && is_plain(&plain, m, frame))) {
+			uint8_t *udp = ip + sizeof(struct lm_ip4_hdr), *payload = udp + UDP_LEN;
+			unsigned len = lm_be16(udp + 4) - UDP_LEN;
 
-			take_esp(w, sas, port, m, ip, udp + sizeof(struct lm_udp_hdr),
-				 lm_be16(udp + 4) - (unsigned)sizeof(struct lm_udp_hdr), handed);
-			continue;
+			if (likely(payload[0] >= LM_SPI_MIN >> 24)) {
+				take_esp(w, sas, port, m, ip, payload, len, handed);
+				continue;
+			}
+			if (lm_is_relayed(payload)) {
+				put_relayed(w, m, ip, payload, len);
+				continue;
+			}
 		}
 		if (take_frame(w, port, m, &d))
 			take_datagram(w, sas, port, m, &d, handed);

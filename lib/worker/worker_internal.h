@@ -268,6 +268,7 @@ struct lm_worker {
 
 struct lm_relay_table;
 struct lm_relay_secret;
+struct lm_relay_print;
 
 #define LM_RETIRED_MAX 1024
 
@@ -282,11 +283,13 @@ struct lm_dp {
 	struct lm_eal eal;
 	void *pool;
 	struct rte_rcu_qsbr *qsbr;
-	struct lm_fwd *fwd;	       /* const pointer, RCU inside */
-	struct lm_srccheck *own;       /* RCU */
-	struct lm_sa_table *sas;       /* RCU */
-	struct lm_relay_table *relays; /* RCU */
-	struct lm_relay_secret *relay_secret;
+	struct lm_fwd *fwd;		      /* const pointer, RCU inside */
+	struct lm_srccheck *own;	      /* RCU */
+	struct lm_sa_table *sas;	      /* RCU */
+	struct lm_relay_table *relays;	      /* RCU */
+	struct lm_relay_secret *relay_secret; /* const, as is the next */
+	void (*relay_prints)(const struct lm_relay_secret *key, struct lm_relay_print *d,
+			     unsigned n);
 	uint64_t relay_rate;	   /* control writes, workers read: bytes a second; 0 = no limit */
 	uint64_t *relay_tat;	   /* of each peer, all workers: theoretical arrival time, ns */
 	struct lm_peer_slot *peer; /* const array of max_peers */

@@ -2,6 +2,8 @@
 /* Relayed datagrams: passing them on, what is refused, and being one of the two ends. */
 #include "steps.h"
 
+#include "relay.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -44,15 +46,15 @@ static void pair(struct rig *r, const char *a, const char *b)
 	assert_int_equal(lm_dp_relay_set(r->dp, ID_A, &d), 0);
 }
 
+/* The next packet of a flow. */
 static size_t esp(uint8_t *out, size_t len)
 {
 	static uint32_t number;
+	const uint32_t head[2] = {htobe32(0x9a3c5040), htobe32(++number)};
 
 	for (size_t i = 0; i < len; i++)
 		out[i] = (uint8_t)rand();
-	out[0] |= 0x80;
-	number++;
-	memcpy(out + 4, &number, 4);
+	memcpy(out, head, sizeof(head));
 	return len;
 }
 
@@ -290,43 +292,105 @@ static void refused(void **state)
 	drops(r, frame, frame_of(A, 4501, US, data, n, false, frame), LM_C_RELAY_UNKNOWN);
 }
 
-/* FAULTS row 21. */
+/* Lets the workers take what was fed; how many frames they send. */
+static unsigned sent(struct rig *r)
+{
+	uint8_t out[RIG_FRAME_MAX];
+	unsigned n = 0;
+
+	rig_settle(r);
+	while (rig_read(r, RIG_WAN, out) > 0)
+		n++;
+	return n;
+}
+
+/* FAULTS row 21: of an id, the newest as many as the filter has tags. */
 static void copies(void **state)
 {
-	enum { N = 1024 };
-	static uint8_t frame[N][200];
+	enum { N = 4 * LM_RELAY_SETS };
+	uint8_t(*frame)[200] = calloc(N, sizeof(*frame));
+	size_t *len = calloc(N, sizeof(*len));
 	struct rig *r = rig_of(state);
 	uint8_t inner[200], data[200], out[RIG_FRAME_MAX];
 	uint64_t copies = rig_count(r, LM_C_RELAY_DUPLICATE);
-	size_t len[N];
 
+	assert_true(frame != NULL && len != NULL);
 	pair(r, A, B);
 	for (unsigned i = 0; i < N; i++) {
 		size_t n = esp(inner, 36 + 4 * (i % 16));
 
 		len[i] = frame_of(A, 4501, US, data, wrap(ID_A, inner, n, data), false, frame[i]);
-		rig_offer(r, RIG_WAN, frame[i], len[i]);
-		assert_true(rig_read(r, RIG_WAN, out) > 0);
-		if (i % 8 == 0) { /* at once, in one burst */
+		assert_true(rig_feed(r, RIG_WAN, 0, frame[i], len[i]));
+		if (i % 64 == 0) { /* at once, in one burst */
 			for (unsigned k = 0; k < 5; k++)
 				assert_true(rig_feed(r, RIG_WAN, 0, frame[i], len[i]));
 			copies += 5;
 		}
+		if (i % 32 == 31)
+			assert_int_equal(sent(r), 32);
 	}
-	rig_settle(r);
 	/* A change of the ends' addresses does not forget. */
 	pair(r, A, B6);
-	for (unsigned i = 0; i < N; i++)
-		rig_offer(r, RIG_WAN, frame[i], len[i]);
-	assert_int_equal(rig_count(r, LM_C_RELAY_DUPLICATE), copies + N);
-	rig_nothing_sent(r);
-	/* One bit of it is another datagram. */
 	for (unsigned i = 0; i < N; i++) {
-		frame[i][len[i] - 1 - i % 36] ^= (uint8_t)(1 << i % 8);
+		assert_true(rig_feed(r, RIG_WAN, 0, frame[i], len[i]));
+		if (i % 32 == 31)
+			assert_int_equal(sent(r), 0);
+	}
+	assert_int_equal(rig_count(r, LM_C_RELAY_DUPLICATE), copies + N);
+	/* One bit of it is another datagram. */
+	for (unsigned i = 0; i < N; i += 64) {
+		frame[i][len[i] - 1 - i / 64 % 32] ^= (uint8_t)(1 << i / 64 % 8);
 		rig_offer(r, RIG_WAN, frame[i], len[i]);
 		assert_true(rig_read(r, RIG_WAN, out) > 0);
 	}
+	/* So is a control message, and it is remembered like any other one. */
+	memset(inner, 0, 60);
+	inner[4] = LM_MSG_TRANSPORT;
+	for (unsigned i = 0; i < 100; i++) {
+		inner[30] = (uint8_t)i;
+		offer(r, ID_A, inner, 60);
+		assert_true(rig_read(r, RIG_WAN, out) > 0);
+		offer(r, ID_A, inner, 60);
+		rig_nothing_sent(r);
+	}
+	assert_int_equal(rig_count(r, LM_C_RELAY_DUPLICATE), copies + N + 100);
 	lm_dp_relay_end(r->dp, ID_A);
+	free(frame);
+	free(len);
+}
+
+/* So many ids that what is known of them is asked for ahead. */
+static void many(void **state)
+{
+	enum { N = 200 };
+	struct rig *r = rig_of(state);
+	struct lm_outer o = outer_to(US, B, ID_B);
+	struct lm_dp_relay d = {.port = RIG_WAN, .from = {rig_addr(A), 4501}, .outer = &o};
+	uint8_t inner[RIG_FRAME_MAX], data[RIG_FRAME_MAX], frame[RIG_FRAME_MAX];
+	uint64_t unknown = rig_count(r, LM_C_RELAY_UNKNOWN);
+	uint64_t malformed = rig_count(r, LM_C_RELAY_MALFORMED);
+
+	for (unsigned i = 0; i < N; i++) {
+		d.outer = i % 8 != 0 ? &o : NULL;
+		assert_int_equal(lm_dp_relay_set(r->dp, ID_A + i, &d), 0);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		if (i % 8 == 0)
+			continue;
+		offer(r, ID_A + i, inner, esp(inner, 100));
+		(void)passed_on(r, US, B, inner, 100, 0);
+		offer(r, ID_A + i, inner, 100);
+		rig_nothing_sent(r);
+	}
+	offer(r, ID_A + N, inner, esp(inner, 100));
+	assert_int_equal(rig_count(r, LM_C_RELAY_UNKNOWN), unknown + 1);
+	for (size_t len = 8; len < LM_RELAY_HDR_LEN; len++) {
+		(void)wrap(ID_A, inner, 100, data);
+		rig_offer(r, RIG_WAN, frame, frame_of(A, 4501, US, data, len, false, frame));
+	}
+	assert_int_equal(rig_count(r, LM_C_RELAY_MALFORMED), malformed + 8);
+	for (unsigned i = 0; i < N; i++)
+		lm_dp_relay_end(r->dp, ID_A + i);
 }
 
 static double seconds(void)
@@ -387,46 +451,6 @@ static void quota(void **state)
 	assert_int_equal(flood(r, ID_A, 100), 100 * 1000);
 	for (unsigned i = 0; i < 3; i++)
 		lm_dp_relay_end(r->dp, ID_A + i);
-}
-
-static void table(void **state)
-{
-	struct rig *r = rig_of(state);
-	struct lm_outer o = outer_to(US, B, ID_B), none;
-	struct lm_dp_relay good = {.port = RIG_WAN, .from = {rig_addr(A), 4501}, .outer = &o}, d;
-	struct lm_dp_relay_usage u;
-
-	assert_int_equal(lm_dp_relay_set(r->dp, 0, &good), -EINVAL);
-	d = good;
-	d.port = RIG_LAN;
-	assert_int_equal(lm_dp_relay_set(r->dp, 1, &d), -EINVAL);
-	d = good;
-	d.port = RIG_PORTS_MAX;
-	assert_int_equal(lm_dp_relay_set(r->dp, 1, &d), -EINVAL);
-	d = good;
-	d.from.port = 0;
-	assert_int_equal(lm_dp_relay_set(r->dp, 1, &d), -EINVAL);
-	d = good;
-	d.member = RIG_PEERS;
-	assert_int_equal(lm_dp_relay_set(r->dp, 1, &d), -EINVAL);
-	none = o;
-	none.relay_len = 0;
-	d = good;
-	d.outer = &none;
-	assert_int_equal(lm_dp_relay_set(r->dp, 1, &d), -EINVAL);
-	lm_dp_relay_end(r->dp, 1); /* no such id: nothing */
-	assert_int_equal(lm_dp_relay_usage(r->dp, 1, &u), -ENOENT);
-	for (uint64_t id = 1; id <= LM_DP_RELAYS_MAX; id++) {
-		d = good;
-		d.outer = NULL;
-		assert_int_equal(lm_dp_relay_set(r->dp, id * UINT64_C(0x9e3779b97f4a7c15), &d), 0);
-	}
-	assert_int_equal(lm_dp_relay_set(r->dp, ID_A, &good), -ENOSPC);
-	assert_int_equal(lm_dp_relay_set(r->dp, UINT64_C(0x9e3779b97f4a7c15), &good), -EEXIST);
-	for (uint64_t id = 1; id <= LM_DP_RELAYS_MAX; id++)
-		lm_dp_relay_end(r->dp, id * UINT64_C(0x9e3779b97f4a7c15));
-	assert_int_equal(lm_dp_relay_set(r->dp, ID_A, &good), 0);
-	lm_dp_relay_end(r->dp, ID_A);
 }
 
 /* ----------------------------------------------------------------- ends -- */
@@ -554,7 +578,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(all_ways),	 cmocka_unit_test(what_is_inside),
 	    cmocka_unit_test(refused),	 cmocka_unit_test(copies),
-	    cmocka_unit_test(quota),	 cmocka_unit_test(table),
+	    cmocka_unit_test(many),	 cmocka_unit_test(quota),
 	    cmocka_unit_test(receiving), cmocka_unit_test(sending),
 	};
 
