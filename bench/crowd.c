@@ -84,7 +84,7 @@ static struct lm_now now(void)
 
 /* -------------------------------------------------------------- members -- */
 
-static void op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
+static int op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
 {
 	const struct member *m = user;
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(path->remote.port)};
@@ -92,6 +92,7 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 	memcpy(&to.sin_addr, path->remote.ip.b, 4);
 	/* What does not go out is lost, as on any link. */
 	(void)sendto(m->fd, data, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to));
+	return 0;
 }
 
 static int op_sa_in_add(void *user, const struct lm_mesh_sa_in *sa)

@@ -77,8 +77,10 @@ struct lm_mesh_relay {
 };
 
 struct lm_mesh_ops {
-	/* Send one control datagram, or a STUN request. May drop it; it is not to be kept. */
-	void (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
+	/* Send one control datagram, or a STUN request; data is not to be kept. 0: it is on its
+	 * way; -EINPROGRESS: it waits until the next hop's address is known, and may yet be lost;
+	 * else it was not sent, as no route leads there. */
+	int (*send)(void *user, const struct lm_path *path, const uint8_t *data, size_t len);
 	/* Returns only when every worker accepts the SPIs. 0 or -errno (then the session is not
 	 * used). */
 	int (*sa_in_add)(void *user, const struct lm_mesh_sa_in *sa);

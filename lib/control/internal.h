@@ -208,7 +208,7 @@ void lm_control_local(struct lm_control *c);
 /* neighbour.c */
 /* Sends a frame, whose destination MAC is filled in, to the neighbour ip on the twin's link; queues
  * it while the kernel resolves. */
-void lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
+int lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
 		   size_t len);
 /* Known MAC, or NULL; asks the kernel to resolve when there is none. */
 const struct lm_mac *lm_neigh_mac(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip);
@@ -248,7 +248,7 @@ void lm_advertise_all(struct lm_control *c, struct lm_twin *t);
 void lm_advertise_tick(struct lm_control *c);
 
 /* underlay.c: ways to other gateways' outer addresses */
-void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
+int lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
 		      size_t len);
 /* Publishes the peer's outer headers if they changed. */
 void lm_underlay_publish(struct lm_control *c, uint32_t peer);

@@ -11,6 +11,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define WAIT_MAX       (3 * LM_SEC)    /* how long a packet waits, as long as the kernel tries */
@@ -249,8 +250,8 @@ static struct lm_neigh *get_for_packet(struct lm_control *c, struct lm_twin *t,
 	return n;
 }
 
-void lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
-		   size_t len)
+int lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
+		  size_t len)
 {
 	lm_time now = lm_control_now(c).mono;
 	struct lm_neigh *n = get_for_packet(c, t, ip, now);
@@ -258,7 +259,7 @@ void lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *
 
 	if (n != NULL && n->valid) {
 		send_frame(c, n, frame, len);
-		return;
+		return 0;
 	}
 	if (n != NULL && n->waiting < PER_HOP_MAX && (n->next_hop || t->n_waiting < PER_TWIN_MAX))
 		p = malloc(sizeof(*p) + len);
@@ -276,6 +277,7 @@ void lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *
 	}
 	if (n != NULL)
 		ask(c, n, now);
+	return p != NULL ? -EINPROGRESS : -EHOSTUNREACH;
 }
 
 void lm_neigh_tick(struct lm_control *c, lm_time now)

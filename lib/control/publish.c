@@ -65,9 +65,9 @@ void lm_control_reachability(struct lm_control *c)
 			lm_rib_cover(c->rib, c->peers[i]->prefixes, c->peers[i]->n_prefixes);
 }
 
-static void op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
+static int op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
 {
-	lm_underlay_send(user, path, data, len);
+	return lm_underlay_send(user, path, data, len);
 }
 
 static int op_sa_in_add(void *user, const struct lm_mesh_sa_in *sa)

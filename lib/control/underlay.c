@@ -100,8 +100,8 @@ static void finish(uint8_t *frame, const struct lm_outer *o, const struct lm_pat
 		udp->csum = 0xffff; /* RFC 768: zero would mean none */
 }
 
-void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
-		      size_t len)
+int lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
+		     size_t len)
 {
 	static const struct lm_mac unresolved;
 	uint8_t frame[LM_OUTER_MAX + LM_CONTROL_MAX];
@@ -112,12 +112,12 @@ void lm_underlay_send(struct lm_control *c, const struct lm_path *path, const ui
 	if (len > LM_CONTROL_MAX || way(c, path, &src, &hop) != 0 ||
 	    outer_to(c, path, &src, &unresolved, &o) != 0) {
 		lm_count(&c->counters, LM_C_NEIGHBOUR_UNRESOLVED, 1);
-		return;
+		return -EHOSTUNREACH;
 	}
 	memcpy(frame, o.hdr, o.hdr_len);
 	memcpy(frame + o.hdr_len, data, len);
 	finish(frame, &o, path, &src, len);
-	lm_neigh_send(c, &c->twins[path->port], &hop, frame, o.hdr_len + len);
+	return lm_neigh_send(c, &c->twins[path->port], &hop, frame, o.hdr_len + len);
 }
 
 bool lm_underlay_outer(struct lm_control *c, const struct lm_path *path, struct lm_outer *out)

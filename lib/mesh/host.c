@@ -92,6 +92,15 @@ bool lm_m_host_spend(struct lm_mesh *m, struct peer *p, const struct lm_ip *ip, 
 	return true;
 }
 
+void lm_m_host_refund(struct lm_mesh *m, const struct lm_ip *ip, size_t len)
+{
+	struct host *h = find(m, ip);
+	size_t bytes = on_the_wire(ip, len);
+
+	if (h != NULL)
+		h->spent -= (uint32_t)(bytes < h->spent ? bytes : h->spent);
+}
+
 void lm_m_host_answered(struct lm_mesh *m, const struct lm_ip *ip)
 {
 	struct host *h = find(m, ip);

@@ -80,17 +80,23 @@ static void resend_now(const struct lm_mesh *m, const struct peer *p, const stru
 		lm_m_way(m, p, path)->sent = 0;
 }
 
+/* True: the peer may get it. What only waits for the next hop's address, a few datagrams at most,
+ * is no use of the tries that an address has: the router may be starting too. */
 static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_path *to)
 {
 	struct kept_cookie *c = cookie_of(m, s->peer, to);
 	uint8_t *mac2 = s->init->msg + LM_INIT_LEN - LM_MAC_LEN;
+	int rc;
 
 	if (c == NULL || !lm_m_wan_ok(m, to->port, &to->remote) || !spend(m, s->peer, to))
 		return false;
 	memset(mac2, 0, LM_MAC_LEN);
 	if (c->at != 0 && lm_m_since(m, c->at) < LM_COOKIE_LIFE)
 		lm_mac2(c->cookie, s->init->msg, LM_INIT_MACED, mac2);
-	return lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
+	rc = lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
+	if (rc != 0 && to->relay == 0 && !lm_m_candidate(s->peer, &to->remote)->answered)
+		lm_m_host_refund(m, &to->remote.ip, LM_INIT_LEN);
+	return rc == 0 || rc == -EINPROGRESS;
 }
 
 static lm_time backoff(struct lm_mesh *m, const struct peer *p)

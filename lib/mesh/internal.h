@@ -345,8 +345,9 @@ void lm_m_disarm(struct lm_mesh *m, struct due *d);
 int lm_m_due_init(struct lm_mesh *m, struct due *d, enum timer_kind kind);
 uint32_t lm_m_random_below(struct lm_mesh *m, uint32_t limit);
 lm_time lm_m_jitter(struct lm_mesh *m, lm_time max);
-/* False: not sent, because no WAN port can reach the address or it is inside the mesh. */
-bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len);
+/* As lm_mesh_ops.send; -EHOSTUNREACH also when no WAN port can reach the address, or it is inside
+ * the mesh. */
+int lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len);
 
 /* note.c */
 #define LM_M_LABEL_LEN (LM_NAME_MAX + 16)
@@ -518,6 +519,8 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 /* May so many bytes of UDP payload go to the host, which is named by the peer? Then they count as
  * sent. One byte is a punch. */
 bool lm_m_host_spend(struct lm_mesh *m, struct peer *p, const struct lm_ip *ip, size_t len);
+/* It was not sent. */
+void lm_m_host_refund(struct lm_mesh *m, const struct lm_ip *ip, size_t len);
 /* A round trip was made there. */
 void lm_m_host_answered(struct lm_mesh *m, const struct lm_ip *ip);
 void lm_m_hosts_free(struct lm_mesh *m);

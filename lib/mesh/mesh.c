@@ -150,13 +150,11 @@ lm_time lm_m_jitter(struct lm_mesh *m, lm_time max)
 
 /* ------------------------------------------------------------- datagrams -- */
 
-/* False: not sent, because no WAN port can reach the address. */
-bool lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len)
+int lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len)
 {
 	if (!lm_m_wan_ok(m, path->port, &path->remote) || !lm_m_endpoint_ok(m, &path->remote))
-		return false;
-	m->ops.send(m->user, path, data, len);
-	return true;
+		return -EHOSTUNREACH;
+	return m->ops.send(m->user, path, data, len);
 }
 
 void lm_mesh_datagram(struct lm_mesh *m, struct lm_now now, const struct lm_path *from,

@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static void send_cookie(struct lm_mesh *m, const struct lm_path *to, const struct lm_msg_init *in)
@@ -217,7 +218,7 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 	size_t room = LM_RESP_MAX - LM_RESP_NOISE_OFF - LM_NOISE_MSG2_OVERHEAD - 2 * LM_MAC_LEN;
 	struct lm_noise_keys keys;
 	size_t mac1_off;
-	int n = lm_m_hello(m, s, payload, room, 0);
+	int n = lm_m_hello(m, s, payload, room, 0), rc;
 
 	lm_msg_resp_header(msg, s->slot.spi, s->remote_spi);
 	if (n < 0 || lm_noise_write(noise, payload, (size_t)n, msg + LM_RESP_NOISE_OFF) != 0)
@@ -234,7 +235,8 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 	explicit_bzero(&keys, sizeof(keys));
 	s->reply->len = (uint16_t)(mac1_off + 2 * LM_MAC_LEN);
 	s->reply->paths[s->reply->n_paths++] = *to;
-	return lm_m_send(m, to, msg, s->reply->len);
+	rc = lm_m_send(m, to, msg, s->reply->len);
+	return rc == 0 || rc == -EINPROGRESS;
 }
 
 static bool replied(const struct reply *r, const struct lm_path *to)

@@ -93,7 +93,7 @@ static void ask(struct lm_mesh *m, struct stun_query *q)
 	q->sends++;
 	q->sent = m->now.mono;
 	m->stun.paced = m->now.mono + PACE;
-	m->count.stun_sent += lm_m_send(m, &to, msg, sizeof(msg));
+	m->count.stun_sent += lm_m_send(m, &to, msg, sizeof(msg)) == 0;
 }
 
 /* ------------------------------------------------- what is to be announced -- */

@@ -116,7 +116,7 @@ static void touch(struct node *n, struct sa_in *sa)
 
 /* ------------------------------------------------------------ operations -- */
 
-static void op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
+static int op_send(void *user, const struct lm_path *path, const uint8_t *data, size_t len)
 {
 	struct node *n = user;
 	struct world *w = n->world;
@@ -129,8 +129,11 @@ static void op_send(void *user, const struct lm_path *path, const uint8_t *data,
 	if (lm_endpoint_equal(&path->remote, &n->asker))
 		n->answered += len;
 	world_must(w, !overlay_has(w, &path->remote.ip)); /* FAULTS row 32 */
+	if (n->unresolved)
+		return -EINPROGRESS;
 	if (!n->silent)
 		relay_send(n, path, data, len);
+	return 0;
 }
 
 static bool known(const struct node *n, uint32_t peer)

@@ -72,9 +72,10 @@ struct node {
 	uint8_t lanes;
 	uint8_t psk[32];
 	struct lm_authorities authorities;
-	int64_t skew; /* of its wall clock */
-	bool silent;  /* gets and sends nothing */
-	bool reports; /* workers' usage, as they see it */
+	int64_t skew;	 /* of its wall clock */
+	bool silent;	 /* gets and sends nothing */
+	bool unresolved; /* its next hop does not answer; what waits for it is lost */
+	bool reports;	 /* workers' usage, as they see it */
 	lm_time started;
 	struct actor tick;
 

@@ -121,6 +121,24 @@ static void test_relay_is_kept(void **state)
 	world_free(&p.w);
 }
 
+/* The router starts later than we do: the tries that an address has are not used up meanwhile. */
+static void test_router_is_late(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 5);
+	p.a->unresolved = true;
+	node_start(p.b);
+	node_start(p.a);
+	(void)node_tell(p.b, p.a); /* only a calls */
+	world_pass(&p.w, 30 * LM_SEC);
+	assert_true(p.a->inits > 4);
+	p.a->unresolved = false;
+	assert_true(world_until(&p.w, 13 * LM_SEC, pair_up_cond, &p));
+	world_free(&p.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +146,7 @@ int main(void)
 	    cmocka_unit_test(test_wanted_in_vain),
 	    cmocka_unit_test(test_small_again),
 	    cmocka_unit_test(test_relay_is_kept),
+	    cmocka_unit_test(test_router_is_late),
 	};
 
 	if (lm_crypto_init() != 0)
