@@ -4,6 +4,8 @@
 
 #include <lanemesh/esp.h>
 
+#define SEEDS 500 /* of test_simultaneous */
+
 static void test_up(void **state)
 {
 	struct pair p;
@@ -76,7 +78,7 @@ static void test_simultaneous(void **state)
 	struct pair p;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 300; seed++) {
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		pair_begin(&p, seed);
 		p.w.delay = 1 * LM_MSEC;
 		p.w.jitter = (seed % 5) * 20 * LM_MSEC;
@@ -84,7 +86,9 @@ static void test_simultaneous(void **state)
 		p.w.duplicate = seed % 2 * 200;
 		pair_start(&p);
 		pair_talk(&p, 8 * LM_SEC, 5 * LM_MSEC);
-		assert_true(world_until(&p.w, 20 * LM_SEC, pair_up_cond, &p));
+		/* Of 200 pairs one loses all that both may send in a minute (FAULTS row 14), of
+		 * ten million three times. */
+		assert_true(world_until(&p.w, 190 * LM_SEC, pair_up_cond, &p));
 		for (int i = 0; i < 4; i++) {
 			/* both again, within the time of a datagram */
 			(void)lm_mesh_rekey(p.a->mesh, world_now(&p.w, p.a), 0);
