@@ -4,7 +4,7 @@
 
 #include <lanemesh/esp.h>
 
-#define SEEDS 500 /* of test_simultaneous */
+#define SEEDS 300 /* of test_simultaneous */
 
 static void test_up(void **state)
 {
