@@ -154,7 +154,7 @@ static bool begin_round(struct lm_mesh *m, struct peer *p)
 	s = lm_m_session_new(m, p, SESSION_INIT);
 	if (s == NULL)
 		return false;
-	s->init = calloc(1, sizeof(*s->init));
+	s->init = lm_m_brief_new(m);
 	if (s->init == NULL || !make_message(m, s)) {
 		lm_m_session_free(m, s, 0);
 		return false;
@@ -304,8 +304,7 @@ static void answered(struct lm_mesh *m, struct session *s, const struct lm_hello
 	DL_FOREACH_SAFE(p->sessions, other, tmp)
 	if (other != s && other->state == SESSION_INIT)
 		lm_m_session_free(m, other, 0);
-	explicit_bzero(s->init, sizeof(*s->init));
-	free(s->init);
+	lm_m_brief_free(m, s->init);
 	s->init = NULL;
 	if (!lm_m_session_install(m, s)) {
 		lm_m_session_free(m, s, 0);

@@ -302,6 +302,7 @@ struct lm_mesh {
 	uint32_t n_peers, max_peers, eager_peers, index_hint;
 	struct peer *check; /* may have to be forgotten */
 	struct spi_slot *sessions;
+	struct brief_block *brief; /* those with room first */
 	struct host *hosts;
 	uint32_t n_half_open, max_half_open;
 
@@ -348,6 +349,12 @@ lm_time lm_m_jitter(struct lm_mesh *m, lm_time max);
 /* As lm_mesh_ops.send; -EHOSTUNREACH also when no WAN port can reach the address, or it is inside
  * the mesh. */
 int lm_m_send(struct lm_mesh *m, const struct lm_path *path, const uint8_t *data, size_t len);
+
+/* brief.c */
+/* Zeroed memory for a struct initiation or a struct reply, or NULL. */
+void *lm_m_brief_new(struct lm_mesh *m);
+/* Wipes it. p may be NULL. */
+void lm_m_brief_free(struct lm_mesh *m, void *p);
 
 /* note.c */
 #define LM_M_LABEL_LEN (LM_NAME_MAX + 16)

@@ -268,7 +268,7 @@ void lm_m_reply_done(struct session *s, const struct lm_path *from)
 {
 	if (replied(s->reply, from))
 		s->path = *from;
-	free(s->reply);
+	lm_m_brief_free(s->peer->mesh, s->reply);
 	s->reply = NULL;
 }
 
@@ -284,7 +284,7 @@ static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *f
 	s->lanes_in = h->lanes;
 	s->path = *from;
 	s->cert = lm_m_cert_keep(cert);
-	s->reply = calloc(1, sizeof(*s->reply));
+	s->reply = lm_m_brief_new(m);
 	if (s->reply != NULL) {
 		memcpy(s->reply->ephemeral, noise->re, sizeof(s->reply->ephemeral));
 		s->reply->proven = proven;

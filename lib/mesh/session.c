@@ -109,8 +109,8 @@ void lm_m_session_free(struct lm_mesh *m, struct session *s, uint8_t close)
 		lm_m_paths_drop(p, p->barred != LM_TRUSTED);
 	HASH_DELETE(hh, m->sessions, &s->slot);
 	lm_timer_stop(&m->timers, &s->due.timer);
-	wipe_free(s->init, sizeof(*s->init));
-	free(s->reply);
+	lm_m_brief_free(m, s->init);
+	lm_m_brief_free(m, s->reply);
 	free(s->cert);
 	wipe_free(s, sizeof(*s));
 	lm_m_peer_check(p);
