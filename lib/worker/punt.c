@@ -3,7 +3,9 @@
  * Packets for the control thread. Each worker has two bounded rings of its own, so
  * that nothing is shared between workers, and a LAN host that floods ARP cannot
  * push out handshakes, nor a handshake flood the neighbours. Packets that only
- * cause an ICMP error may fill their ring half at most.
+ * cause an ICMP error may fill their ring half at most, and so may control
+ * messages that anybody can send: the probes of live sessions, which keep paths
+ * alive, have room whatever strangers do (FAULTS row 1).
  */
 #include "ip.h"
 #include "worker_internal.h"
@@ -48,6 +50,14 @@ void lm_punt_item(struct lm_worker *w, const struct lm_punt_item *item)
 		lm_count(&w->counters, LM_C_PUNTED, 1);
 	else
 		lm_drop(w, item->m, LM_C_PUNT_FULL);
+}
+
+void lm_punt_stranger(struct lm_worker *w, const struct lm_punt_item *item)
+{
+	if (rte_ring_count(w->punt_control) > rte_ring_get_capacity(w->punt_control) / 2)
+		lm_drop(w, item->m, LM_C_PUNT_FULL);
+	else
+		lm_punt_item(w, item);
 }
 
 void lm_punt_twin(struct lm_worker *w, uint16_t port, struct rte_mbuf *m)

@@ -172,12 +172,23 @@ static inline bool is_plain(const struct plain *plain, const struct rte_mbuf *m,
 	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
 }
 
+/* A message under the keys of a session that has SAs: its SPI is known to the peer alone, and to
+ * who sees its packets. */
+static bool of_session(const struct lm_sa_table *sas, const struct lm_datagram *d,
+		       enum lm_demux what)
+{
+	return what == LM_DEMUX_CONTROL && d->len >= LM_TRANSPORT_OVERHEAD &&
+	       d->payload[LM_TYPE_OFF] == LM_MSG_TRANSPORT &&
+	       lm_sa_table_sa(sas, lm_be32(d->payload + LM_HDR_LEN)) != NULL;
+}
+
 /* Control messages and STUN; whatever else is not ESP. */
-static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
-			 const struct lm_datagram *d, enum lm_demux what)
+static void take_control(struct lm_worker *w, const struct lm_sa_table *sas, uint16_t port,
+			 struct rte_mbuf *m, const struct lm_datagram *d, enum lm_demux what)
 {
 	struct lm_punt_item item = {
 	    .m = m, .kind = LM_PUNT_CONTROL, .port = port, .peer = UINT32_MAX, .relay = d->relay};
+	bool live;
 
 	if (what == LM_DEMUX_KEEPALIVE) {
 		lm_drop(w, m, LM_C_KEEPALIVE_RX);
@@ -189,6 +200,7 @@ static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 	}
 	item.from = endpoint(d->ip, true);
 	item.to = endpoint(d->ip, false);
+	live = of_session(sas, d, what);
 	/* An answer to such an address would go astray, or in a circle. */
 	if (lm_ip_is_special(&item.from.ip) || (!lm_is_ip4(d->ip) && !lm_ip6_routable(d->ip + 8))) {
 		lm_drop(w, m, LM_C_WAN_MALFORMED);
@@ -197,7 +209,10 @@ static void take_control(struct lm_worker *w, uint16_t port, struct rte_mbuf *m,
 	m->data_off = (uint16_t)(d->payload - (uint8_t *)m->buf_addr);
 	m->data_len = (uint16_t)d->len;
 	m->pkt_len = d->len;
-	lm_punt_item(w, &item);
+	if (live)
+		lm_punt_item(w, &item);
+	else
+		lm_punt_stranger(w, &item);
 }
 
 static enum lm_ctr status_counter(enum lm_esp_status status)
@@ -436,7 +451,7 @@ static __rte_noinline void take_datagram(struct lm_worker *w, const struct lm_sa
 	} else if (what == LM_DEMUX_CONTROL && d->payload[LM_TYPE_OFF] == LM_MSG_RELAY) {
 		put_relayed(w, m, d->ip, d->payload, d->len);
 	} else {
-		take_control(w, port, m, d, what);
+		take_control(w, sas, port, m, d, what);
 	}
 }
 

@@ -410,6 +410,8 @@ unsigned lm_inject_receive(struct lm_worker *w);
 void lm_punt_twin(struct lm_worker *w, uint16_t port, struct rte_mbuf *m);
 /* A packet for someone in particular: item->m is set. Counted as punted, or as punt_full. */
 void lm_punt_item(struct lm_worker *w, const struct lm_punt_item *item);
+/* The same, of a control message that need not be a member's: half of the ring is for those. */
+void lm_punt_stranger(struct lm_worker *w, const struct lm_punt_item *item);
 /* A packet to be sent on adj's link once the next hop's MAC address is known. */
 void lm_punt_neighbour(struct lm_worker *w, const struct lm_adj *adj, struct rte_mbuf *m);
 /* About a packet that was counted as a drop; freed when there is no room to tell of it. */

@@ -312,6 +312,46 @@ static void punt_flood(void **state)
 	free(f);
 }
 
+/* FAULTS row 1: strangers' control messages, made up and more than the control thread takes, leave
+ * room to those of live sessions. */
+static void stranger_flood(void **state)
+{
+	static const uint8_t type[] = {LM_MSG_INIT, LM_MSG_RESP, LM_MSG_COOKIE, LM_MSG_TRANSPORT};
+	uint8_t ip[RIG_FRAME_MAX], frame[RIG_FRAME_MAX], msg[LM_TRANSPORT_OVERHEAD + 31] = {0};
+	struct rig *r = rig_of(state);
+	struct flow *f = malloc(sizeof(*f));
+	uint64_t full, punted;
+	size_t len;
+
+	assert_non_null(f);
+	flow_init(f, r);
+	rig_poll(r);
+	for (unsigned n = 0; n < 8000;) {
+		lm_msg_transport_header(msg, 0xf0000000u | n << 6, n);
+		msg[LM_TYPE_OFF] = type[n % LM_ARRAY_SIZE(type)];
+		len = rig_udp("198.51.100.9", 4500, "192.0.2.1", 4500, msg, sizeof(msg), ip);
+		len = rig_eth(RIG_WAN, LM_ETHERTYPE_IP4, ip, len, frame);
+		n += rig_feed(r, RIG_WAN, 0, frame, len);
+		flow_receive_only(f);
+	}
+	while (!rig_balanced(r))
+		flow_receive_only(f);
+	full = rig_count(r, LM_C_PUNT_FULL);
+	punted = rig_count(r, LM_C_PUNTED);
+	assert_true(full > 1000);
+	lm_msg_transport_header(msg, r->peer[0].spi_in, 1);
+	len = rig_udp("198.51.100.9", 4500, "192.0.2.1", 4500, msg, sizeof(msg), ip);
+	len = rig_eth(RIG_WAN, LM_ETHERTYPE_IP4, ip, len, frame);
+	for (unsigned n = 0; n < 100; n++)
+		assert_true(rig_feed(r, RIG_WAN, 0, frame, len));
+	while (!rig_balanced(r))
+		flow_receive_only(f);
+	assert_int_equal(rig_count(r, LM_C_PUNTED), punted + 100);
+	assert_int_equal(rig_count(r, LM_C_PUNT_FULL), full);
+	rig_poll(r);
+	free(f);
+}
+
 /* One LAN host asks for all peers without a session: their notes leave half a ring to ARP. */
 static void wanted_flood(void **state)
 {
@@ -486,12 +526,13 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(swap_sessions),   cmocka_unit_test(swap_the_rest),
-	    cmocka_unit_test(many_sessions),   cmocka_unit_test(many_paths),
-	    cmocka_unit_test(all_sizes),       cmocka_unit_test(refused_arguments),
-	    cmocka_unit_test(punt_flood),      cmocka_unit_test(wanted_flood),
-	    cmocka_unit_test(inject_flood),    cmocka_unit_test(urgent_waits),
-	    cmocka_unit_test(urgent_has_room), cmocka_unit_test(port_full),
+	    cmocka_unit_test(swap_sessions),  cmocka_unit_test(swap_the_rest),
+	    cmocka_unit_test(many_sessions),  cmocka_unit_test(many_paths),
+	    cmocka_unit_test(all_sizes),      cmocka_unit_test(refused_arguments),
+	    cmocka_unit_test(punt_flood),     cmocka_unit_test(wanted_flood),
+	    cmocka_unit_test(stranger_flood), cmocka_unit_test(inject_flood),
+	    cmocka_unit_test(urgent_waits),   cmocka_unit_test(urgent_has_room),
+	    cmocka_unit_test(port_full),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
