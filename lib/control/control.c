@@ -15,6 +15,7 @@
 #define PUNT_BURST	  64
 #define PUNT_BURSTS	  16 /* before the rest of the loop has its turn */
 #define ERRORS_PER_SECOND 1000
+#define PATIENCE_MS	  5000 /* at the end, for disk and resolver */
 
 struct lm_now lm_control_now(const struct lm_control *c)
 {
@@ -471,9 +472,39 @@ static void close_handle(uv_handle_t *h, void *arg)
 		uv_close(h, NULL);
 }
 
+static void on_patience_ends(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+/* Lets what is under way end: closing handles, a write to disk, a question to the resolver. False:
+ * a thread of libuv's hangs in one of those, and the loop, which it will use, must stay. */
+static bool run_dry(struct lm_control *c)
+{
+	bool enough = false;
+	uv_timer_t timer;
+
+	(void)uv_timer_init(&c->loop, &timer);
+	timer.data = &enough;
+	(void)uv_timer_start(&timer, on_patience_ends, PATIENCE_MS, 0);
+	uv_unref((uv_handle_t *)&timer);
+	while (uv_loop_alive(&c->loop) && !enough)
+		(void)uv_run(&c->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&timer, NULL);
+	(void)uv_run(&c->loop, UV_RUN_NOWAIT);
+	if (!uv_loop_alive(&c->loop))
+		return true;
+	lm_log(&c->log, LM_LOG_ERROR,
+	       "%s or the resolver does not answer; what changed last may not be stored",
+	       c->cfg->state_dir);
+	return false;
+}
+
 void lm_control_free(struct lm_control *c)
 {
-	if (c->mesh != NULL && c->dp != NULL)
+	bool started = c->mesh != NULL && c->dp != NULL, dry;
+
+	if (started)
 		lm_state_save(c);
 	lm_ping_stop(c);
 	lm_manage_stop(c);
@@ -490,7 +521,9 @@ void lm_control_free(struct lm_control *c)
 	}
 	lm_twins_close(c);
 	uv_walk(&c->loop, close_handle, NULL);
-	(void)uv_run(&c->loop, UV_RUN_DEFAULT);
+	dry = run_dry(c);
+	if (started && dry)
+		lm_state_save_last(c);
 	if (c->metrics != NULL)
 		lm_metrics_http_stop(c->metrics);
 	if (c->rib != NULL) {
@@ -513,9 +546,11 @@ void lm_control_free(struct lm_control *c)
 	lm_identity_free(c->id);
 	free(c->cert);
 	uv_mutex_destroy(&c->query_lock);
-	(void)uv_loop_close(&c->loop);
+	if (dry)
+		(void)uv_loop_close(&c->loop);
 	if (c->lock >= 0)
 		close(c->lock);
 	free(c->cfg);
-	free(c);
+	if (dry)
+		free(c);
 }

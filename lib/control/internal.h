@@ -72,6 +72,7 @@ struct lm_kernel_route;
 struct lm_kernel_via;
 struct lm_way;
 struct lm_relay_slot;
+struct lm_state_write;
 struct json_t;
 struct lm_manage;
 struct lm_ping;
@@ -139,7 +140,8 @@ struct lm_control {
 	uint32_t errors_left; /* ICMP errors that may still be sent in this second */
 
 	struct lm_directory *directory;
-	uint64_t directory_saved;     /* version on disk */
+	uint64_t directory_saved;				 /* version on disk */
+	struct lm_state_write *directory_write, *sequence_write; /* under way; NULL: none */
 	uint64_t announce_due;	      /* sequence of ours that is not on disk yet; 0 = none */
 	bool state_failing;	      /* the last write did not succeed, and that has been said */
 	struct lm_coord_slot *coords; /* LM_CONFIG_COORDS_MAX of them */
@@ -277,6 +279,8 @@ extern const struct lm_mesh_ops lm_control_mesh_ops;
 void lm_control_reachability(struct lm_control *c);
 /* Publishes an announcement that waited for the disk. */
 void lm_control_announce(struct lm_control *c);
+/* This sequence number is on disk. */
+void lm_control_announce_stored(struct lm_control *c, uint64_t sequence);
 
 /* punt.c, icmp.c */
 void lm_control_punt(void *user, const struct lm_punt *p);
@@ -284,9 +288,14 @@ void lm_control_icmp(struct lm_control *c, const struct lm_punt *p);
 
 /* state.c: what outlives the process */
 int lm_state_load(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
+/* Writes the directory if it has changed. Does not wait. */
 void lm_state_save(struct lm_control *c);
 uint64_t lm_state_sequence(struct lm_control *c);
-int lm_state_sequence_set(struct lm_control *c, uint64_t sequence);
+/* Does not wait: lm_control_announce_stored follows, or an error is logged. Nothing is done while
+ * another one is being written. */
+void lm_state_sequence_set(struct lm_control *c, uint64_t sequence);
+/* What changed while the last write was under way. Waits; for the end, when nothing else does. */
+void lm_state_save_last(struct lm_control *c);
 
 /* coordinators.c */
 /* Links to the coordinators of cfg, in place of those before; on failure those stay. */

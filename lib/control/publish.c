@@ -192,33 +192,36 @@ static void op_peer_gone(void *user, uint32_t peer)
 	free(s);
 }
 
-static void announce(struct lm_control *c, const uint8_t *data, size_t len)
+/* Stored first: a sequence number that others may have seen is never used again. */
+void lm_control_announce(struct lm_control *c)
 {
-	/* Stored first: a sequence number that others may have seen is never used again. */
-	if (lm_state_sequence_set(c, c->announce_due) != 0)
-		return;
-	c->announce_due = 0;
-	lm_coords_publish(c, data, len);
+	if (c->announce_due != 0)
+		lm_state_sequence_set(c, c->announce_due);
 }
 
-void lm_control_announce(struct lm_control *c)
+void lm_control_announce_stored(struct lm_control *c, uint64_t sequence)
 {
 	const uint8_t *data;
 	size_t len;
 
-	if (c->announce_due == 0)
+	if (c->announce_due != sequence) { /* there is a newer one already */
+		lm_control_announce(c);
 		return;
-	data = lm_mesh_own_announcement(c->mesh, &len);
+	}
+	c->announce_due = 0;
+	data = c->mesh != NULL ? lm_mesh_own_announcement(c->mesh, &len) : NULL;
 	if (data != NULL)
-		announce(c, data, len);
+		lm_coords_publish(c, data, len);
 }
 
 static void op_announce(void *user, uint64_t sequence, const uint8_t *data, size_t len)
 {
 	struct lm_control *c = user;
 
+	(void)data;
+	(void)len;
 	c->announce_due = sequence;
-	announce(c, data, len);
+	lm_control_announce(c);
 }
 
 static void op_revocation(void *user, const uint8_t *data, size_t len)

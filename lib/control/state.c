@@ -3,6 +3,9 @@
  * What outlives the process, in state_dir: the last directory with the revocation
  * lists, and the number of our last announcement. Keys and send counters are
  * never stored.
+ *
+ * A disk may take long to sync, or hang. So files are written by libuv's threads, one write of each
+ * at a time; what has changed meanwhile is written after it.
  */
 #include "internal.h"
 
@@ -65,6 +68,19 @@ int lm_state_load(struct lm_control *c, struct lm_error *err)
 	return 0;
 }
 
+/* A file that is being written. Its thread uses this alone. */
+struct lm_state_write {
+	uv_work_t req;
+	struct lm_control *c;
+	struct lm_state_write **slot; /* where it is known */
+	uint64_t version;	      /* of what is written */
+	uint8_t *data;
+	size_t len;
+	int rc;
+	struct lm_error err;
+	char path[LM_CONFIG_PATH_MAX + 32];
+};
+
 /* A full or dead disk is said once, not every second. Forwarding goes on, and the next save tries
  * again. */
 static void note(struct lm_control *c, int rc, const char *what, const struct lm_error *why)
@@ -77,20 +93,65 @@ static void note(struct lm_control *c, int rc, const char *what, const struct lm
 	c->state_failing = rc != 0;
 }
 
+static void write_file(uv_work_t *req)
+{
+	struct lm_state_write *w = LM_CONTAINER_OF(req, struct lm_state_write, req);
+
+	w->rc = lm_file_replace(w->path, w->data, w->len, 0644, &w->err);
+}
+
+static void forget(struct lm_state_write *w)
+{
+	*w->slot = NULL;
+	free(w->data);
+	free(w);
+}
+
+/* Takes over data. */
+static int begin(struct lm_control *c, struct lm_state_write **slot, const char *name,
+		 uint64_t version, uint8_t *data, size_t len, uv_after_work_cb done)
+{
+	struct lm_state_write *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		free(data);
+		return -ENOMEM;
+	}
+	*w = (struct lm_state_write){
+	    .c = c, .slot = slot, .version = version, .data = data, .len = len};
+	path_of(c, name, w->path);
+	*slot = w;
+	if (uv_queue_work(&c->loop, &w->req, write_file, done) != 0) {
+		forget(w);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void on_directory_saved(uv_work_t *req, int status)
+{
+	struct lm_state_write *w = LM_CONTAINER_OF(req, struct lm_state_write, req);
+
+	if (status == 0) {
+		note(w->c, w->rc, "directory not saved", &w->err);
+		if (w->rc == 0)
+			w->c->directory_saved = w->version;
+	}
+	forget(w);
+}
+
 void lm_state_save(struct lm_control *c)
 {
-	char path[LM_CONFIG_PATH_MAX + 32];
-	struct lm_error why;
 	uint64_t version = lm_directory_version(c->directory);
-	int rc;
+	struct lm_error why;
+	uint8_t *data;
+	size_t len;
 
-	if (version == c->directory_saved)
+	if (version == c->directory_saved || c->directory_write != NULL)
 		return;
-	path_of(c, "directory", path);
-	rc = lm_directory_save(c->directory, path, &why);
-	note(c, rc, "directory not saved", &why);
-	if (rc == 0)
-		c->directory_saved = version;
+	if (lm_directory_encode(c->directory, &data, &len) != 0 ||
+	    begin(c, &c->directory_write, "directory", version, data, len, on_directory_saved) != 0)
+		note(c, lm_error_set(&why, ENOMEM, "no memory"), "directory not saved", &why);
 }
 
 uint64_t lm_state_sequence(struct lm_control *c)
@@ -119,14 +180,45 @@ uint64_t lm_state_sequence(struct lm_control *c)
 	return value;
 }
 
-int lm_state_sequence_set(struct lm_control *c, uint64_t sequence)
+void lm_state_save_last(struct lm_control *c)
 {
-	char path[LM_CONFIG_PATH_MAX + 32], text[24];
+	char path[LM_CONFIG_PATH_MAX + 32];
 	struct lm_error why;
-	int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", sequence), rc;
 
-	path_of(c, "announcement-sequence", path);
-	rc = lm_file_replace(path, text, (size_t)n, 0644, &why);
-	note(c, rc, "announcement held back", &why);
-	return rc;
+	if (lm_directory_version(c->directory) == c->directory_saved || c->state_failing)
+		return;
+	path_of(c, "directory", path);
+	if (lm_directory_save(c->directory, path, &why) != 0)
+		lm_log(&c->log, LM_LOG_ERROR, "directory not saved: %s", why.text);
+}
+
+static void on_sequence_saved(uv_work_t *req, int status)
+{
+	struct lm_state_write *w = LM_CONTAINER_OF(req, struct lm_state_write, req);
+	struct lm_control *c = w->c;
+	uint64_t stored = w->version;
+	bool ok = status == 0 && w->rc == 0;
+
+	if (status == 0)
+		note(c, w->rc, "announcement held back", &w->err);
+	forget(w);
+	if (ok)
+		lm_control_announce_stored(c, stored);
+}
+
+void lm_state_sequence_set(struct lm_control *c, uint64_t sequence)
+{
+	struct lm_error why;
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", sequence);
+	uint8_t *data;
+
+	if (c->sequence_write != NULL)
+		return;
+	data = malloc((size_t)n);
+	if (data != NULL)
+		memcpy(data, text, (size_t)n);
+	if (data == NULL || begin(c, &c->sequence_write, "announcement-sequence", sequence, data,
+				  (size_t)n, on_sequence_saved) != 0)
+		note(c, lm_error_set(&why, ENOMEM, "no memory"), "announcement held back", &why);
 }

@@ -150,12 +150,29 @@ static bool is_saved(struct gateway *g, const void *arg)
 	       g->c->directory_saved == lm_directory_version(g->c->directory);
 }
 
+static bool private_mounts;
+
+static bool leaves_nothing_behind(struct gateway *g, const void *arg)
+{
+	char line[128];
+
+	(void)arg;
+	(void)snprintf(line, sizeof(line), "test $(ls %s/state | grep -c tmp) = 0", g->dir);
+	return system(line) == 0; /* but while it tries */
+}
+
+static bool is_failing(struct gateway *g, const void *arg)
+{
+	(void)arg;
+	return g->c->state_failing;
+}
+
 static void test_full_disk(void **state)
 {
 	struct gateway *g = *state;
 	uint64_t before;
 
-	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+	if (!private_mounts)
 		skip();
 	sh("mkdir -p %s/state && mount -t tmpfs -o size=64k none %s/state", g->dir, g->dir);
 	start(g);
@@ -165,14 +182,14 @@ static void test_full_disk(void **state)
 	   g->dir);
 	/* A list comes, and our address changes: neither can be stored. */
 	take_list(g, 7);
-	assert_true(g->c->state_failing);
+	UNTIL(g, is_failing, NULL);
 	sh("ip addr add 192.0.2.88/24 dev wan0");
 	UNTIL(g, has_changed_addresses, &before);
 	assert_true(g->c->announce_due > before);
 	/* Everything else goes on. */
 	sh("ip neigh replace 10.1.0.9 lladdr 02:00:00:00:00:09 dev lan0 nud reachable");
 	UNTIL(g, has_route, "10.1.0.9/32");
-	sh("test $(ls %s/state | grep -c tmp) = 0", g->dir);
+	UNTIL(g, leaves_nothing_behind, NULL);
 	/* Room again: what waited is stored without a restart. */
 	sh("rm %s/state/fill", g->dir);
 	UNTIL(g, is_saved, NULL);
@@ -188,11 +205,81 @@ static void test_full_disk(void **state)
 	sh("mount -o remount,ro %s/state", g->dir);
 	start(g);
 	UNTIL(g, has_route, "10.1.0.0/24");
-	assert_true(g->c->state_failing);
+	UNTIL(g, is_failing, NULL);
 	sh("mount -o remount,rw %s/state", g->dir);
 	UNTIL(g, has_announced, NULL);
 	gateway_stop(g);
 	sh("umount %s/state", g->dir);
+}
+
+struct hang {
+	uv_work_t req[4]; /* as many as libuv has threads */
+	uv_sem_t hold;
+	unsigned ended;
+};
+
+static void hang(uv_work_t *req)
+{
+	uv_sem_wait(&((struct hang *)req->data)->hold);
+}
+
+static void on_hung(uv_work_t *req, int status)
+{
+	(void)status;
+	((struct hang *)req->data)->ended++;
+}
+
+static bool is_over(struct gateway *g, const void *arg)
+{
+	(void)g;
+	return ((const struct hang *)arg)->ended == 4;
+}
+
+/* A disk hangs, and libuv's threads with it: the control thread does not. */
+static void test_hanging_disk(void **state)
+{
+	struct gateway *g = *state;
+	struct hang h = {.ended = 0};
+	uint64_t before;
+
+	start(g);
+	UNTIL(g, has_announced, NULL);
+	take_list(g, 6);
+	UNTIL(g, is_saved, NULL);
+	before = own_sequence(g);
+	assert_int_equal(uv_sem_init(&h.hold, 0), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		h.req[i].data = &h;
+		assert_int_equal(uv_queue_work(&g->c->loop, &h.req[i], hang, on_hung), 0);
+	}
+	take_list(g, 7);
+	sh("ip addr add 192.0.2.88/24 dev wan0; ip addr add 10.77.0.1/24 dev lan0");
+	UNTIL(g, has_changed_addresses, &before);
+	UNTIL(g, has_route, "10.77.0.1/32");
+	/* Not on disk, so not announced; and more changes follow. */
+	assert_false(is_saved(g, NULL));
+	assert_false(has_announced(g, NULL));
+	take_list(g, 8);
+	before = own_sequence(g);
+	sh("ip addr add 192.0.2.89/24 dev wan0");
+	UNTIL(g, has_changed_addresses, &before);
+	for (unsigned i = 0; i < 4; i++)
+		uv_sem_post(&h.hold);
+	UNTIL(g, is_over, &h);
+	UNTIL(g, is_saved, NULL);
+	UNTIL(g, has_announced, NULL);
+	/* The newest is what is there. */
+	sh("grep -qx %llu %s/state/announcement-sequence", (unsigned long long)own_sequence(g),
+	   g->dir);
+	/* What changes just before the end is stored. */
+	take_list(g, 9);
+	take_list(g, 10);
+	gateway_stop(g);
+	start(g);
+	take_list(g, 10);
+	assert_true(is_saved(g, NULL)); /* it was there already */
+	gateway_stop(g);
+	uv_sem_destroy(&h.hold);
 }
 
 /* ---------------------------------------------------------------- reload -- */
@@ -361,6 +448,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_sequence_goes_on, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_damaged_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_hanging_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_refused_reloads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sighup, setup, teardown),
@@ -368,5 +456,8 @@ int main(void)
 
 	if (!ns_enter())
 		return 77;
+	/* Before libuv has threads, which stay where they were made. */
+	private_mounts =
+	    unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
