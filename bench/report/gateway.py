@@ -4,9 +4,11 @@ import bisect
 import os
 import re
 import statistics
+import shutil
 import subprocess
+import tempfile
 
-from .case import Case, Failed
+from .case import Case, Failed, Skipped
 
 # Stage, shared object, functions. Each stage of the data plane is a function of its own, so that the
 # one that an address is in tells; the first line that fits holds.
@@ -98,3 +100,38 @@ class Gateway(Case):
                 lambda r, c=cipher: (r["floor_ns"] + r[c]) / r["gateway_ns"])
             found[f"of the cipher, {reading}"] = lambda r, c=cipher: r[c] / r["gateway_ns"]
         return found
+
+
+class Misses(Case):
+    """Instructions and cache misses of a packet by callgrind, which simulates Zen 3's first and second
+    level: the counters of a virtual machine's CPU seldom are to be had."""
+    CACHES = ["--cache-sim=yes", "--D1=32768,8,64", "--LL=524288,8,64"]
+
+    def __init__(self, name, arguments):
+        super().__init__(name, arguments)
+
+    def run(self, folder, cpu):
+        if shutil.which("valgrind") is None:
+            raise Skipped("takes valgrind")
+        with tempfile.TemporaryDirectory() as scratch:
+            out = os.path.join(scratch, "callgrind")
+            try:
+                p = subprocess.run(
+                    ["valgrind", "--tool=callgrind", "--instr-atstart=no", *self.CACHES,
+                     f"--callgrind-out-file={out}", f"{folder}/bench/bench-gateway", "-g", "-c", str(cpu),
+                     "-t", "1", "-m", "1000", "-n", self.name, *self.command],
+                    capture_output=True, text=True, timeout=self.timeout, check=False)
+            except subprocess.TimeoutExpired as e:
+                raise Failed(str(e)) from e
+            if p.returncode != 0:
+                raise Failed(p.stderr.strip())
+            with open(out, encoding="utf-8") as f:
+                said = dict(line.split(": ", 1) for line in f if line.startswith(("events: ", "totals: ")))
+        packets = next(float(line.split("\t")[3]) for line in p.stdout.splitlines()
+                       if line.split("\t")[1] == "packets")
+        n = dict(zip(said["events"].split(), map(int, said["totals"].split())))
+        if not n.get("Ir"):
+            raise Failed("callgrind counted nothing: built without its header (package valgrind)")
+        return {self.name: [{"instructions": n["Ir"] / packets,
+                             "level1_misses": (n["D1mr"] + n["D1mw"]) / packets,
+                             "level2_misses": (n["DLmr"] + n["DLmw"]) / packets}]}

@@ -2,7 +2,7 @@
 """Suites, their cases, and what to run for each."""
 from .case import Case
 from . import cores, crowd, pair, wire
-from .gateway import Gateway
+from .gateway import Gateway, Misses
 
 PROGRAMS = ["bench/bench-gateway", "bench/bench-overload", "bench/bench-micro", "bench/bench-memory", *crowd.PROGRAMS,
             *cores.PROGRAMS, *pair.PROGRAMS, *wire.PROGRAMS]
@@ -64,11 +64,14 @@ def scale(quick):
     peers = [1, 16] if quick else [1, 16, 256, 4096]
     routes = [10, 1000] if quick else [10, 1000, 100000, 1000000]
     packets = "768" if quick else "16384"
-    found = [_gateway(f"scale/{way}/peers/{n}", 0, args, quick, "-p", str(n), "-l", packets)
-             for n in peers for way, args in WAYS]
-    found += [_gateway(f"scale/{way}/routes/{n}", 0, args, quick, "-p", "10", "-r", str(n), "-l",
-                       packets) for n in routes for way, args in WAYS]
-    found += [crowd.Memory(n, 1 if quick else 5) for n in ([16] if quick else [256, 4096])]
+    sizes = [(f"peers/{n}", ["-p", str(n)]) for n in peers]
+    sizes += [(f"routes/{n}", ["-p", "10", "-r", str(n)]) for n in routes]
+    sizes.append(("both", ["-p", str(peers[-1]), "-r", str(routes[-1])]))
+    found = [_gateway(f"scale/{way}/{label}", 0, args, quick, *more, "-l", packets)
+             for label, more in sizes for way, args in WAYS]
+    found += [Misses(f"scale/{way}/{label}/misses", [*args, "-s", "0", *more, "-l", packets])
+              for label, more in sizes for way, args in WAYS]
+    found += [crowd.Memory(n, 1 if quick else 5) for n in ([16] if quick else [256, 1024, 4096])]
     n = 1000 if quick else 1000000
     return found + [Case(f"scale/memory/routes/{n}", ["{folder}/bench/bench-memory", str(n)])]
 
