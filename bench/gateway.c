@@ -19,6 +19,7 @@
  * callback sets the windows back: every packet is checked, opened, committed and accepted, as new
  * numbers are. The bytes behind the ICV are the worker's own affair.
  */
+#include "options.h"
 #include "raw.h"
 #include "relayed.h"
 #include "sample.h"
@@ -27,7 +28,6 @@
 
 #include "worker_internal.h"
 
-#include <getopt.h>
 #include <rte_ethdev.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,13 +60,8 @@ struct lender {
 
 static void windows_back(struct lender *l)
 {
-	for (uint32_t p = 0; p < l->site->cfg.peers; p++) {
-		struct lm_replay *r = l->window[p];
-
-		memset(r->bits, 0, (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
-		r->newest = 0;
-		r->top = 0;
-	}
+	for (uint32_t p = 0; p < l->site->cfg.peers; p++)
+		site_window_back(l->window[p]);
 }
 
 /* Bursts are always full and a lap is a whole number of them: a lap begins with a burst. */
@@ -265,72 +260,38 @@ static void run(struct lender *l, const char *name)
 	fprintf(stderr, "%s\n", lm_dp_aead(s->dp));
 }
 
-static unsigned number(const char *text, unsigned least, unsigned most)
-{
-	char *end;
-	unsigned long v = strtoul(text, &end, 10);
-
-	if (*end != '\0' || v < least || v > most) {
-		fprintf(stderr, "bench: %s is not %u..%u\n", text, least, most);
-		exit(2);
-	}
-	return (unsigned)v;
-}
-
 int main(int argc, char **argv)
 {
 	struct site_config cfg = {
 	    .size = 64, .peers = 16, .routes = 16, .packets = 192, .workers = 1};
 	struct site site;
 	struct lender l = {.site = &site, .rounds = 100, .ms = 5};
-	char name[64] = "gateway";
-	int o;
+	const char *name = "gateway";
+	unsigned cpu = 0;
+	const struct bench_option options[] = {
+	    {.letter = 'i', .flag = &cfg.inbound},
+	    {.letter = 'R', .flag = &cfg.relays},
+	    {.letter = 'g', .flag = &l.only_gateway},
+	    {.letter = 'H', .flag = &cfg.hugepages},
+	    {.letter = 'n', .what = "name", .text = &name},
+	    {.letter = 's', .what = "size", .number = &cfg.size, .most = 1400},
+	    {.letter = 'p', .what = "peers", .number = &cfg.peers, .least = 1, .most = 16384},
+	    {.letter = 'r', .what = "routes", .number = &cfg.routes, .least = 1, .most = 2000000},
+	    {.letter = 'l',
+	     .what = "packets",
+	     .number = &cfg.packets,
+	     .least = LM_BURST,
+	     .most = 1 << 20},
+	    {.letter = 'c', .what = "cpu", .number = &cpu, .most = 4095},
+	    {.letter = 'm', .what = "ms", .number = &l.ms, .least = 1, .most = 1000},
+	    {.letter = 't', .what = "rounds", .number = &l.rounds, .least = 1, .most = 100000},
+	};
 
-	while ((o = getopt(argc, argv, "iRn:s:p:r:l:c:m:t:gH")) != -1) {
-		switch (o) {
-		case 'i':
-			cfg.inbound = true;
-			break;
-		case 'R':
-			cfg.inbound = cfg.relays = true;
-			break;
-		case 'n':
-			snprintf(name, sizeof(name), "%s", optarg);
-			break;
-		case 's':
-			cfg.size = number(optarg, 0, 1400);
-			break;
-		case 'p':
-			cfg.peers = number(optarg, 1, 16384);
-			break;
-		case 'r':
-			cfg.routes = number(optarg, 1, 2000000);
-			break;
-		case 'l':
-			cfg.packets = number(optarg, LM_BURST, 1 << 20) / LM_BURST * LM_BURST;
-			break;
-		case 'c':
-			cfg.cpu[0] = (int)number(optarg, 0, 4095);
-			break;
-		case 'm':
-			l.ms = number(optarg, 1, 1000);
-			break;
-		case 't':
-			l.rounds = number(optarg, 1, 100000);
-			break;
-		case 'g':
-			l.only_gateway = true;
-			break;
-		case 'H':
-			cfg.hugepages = true;
-			break;
-		default:
-			fprintf(stderr, "usage: bench-gateway [-i | -R] [-n name] [-s size] [-p "
-					"peers] [-r routes]"
-					" [-l packets] [-c cpu] [-m ms] [-t rounds] [-g] [-H]\n");
-			return 2;
-		}
-	}
+	bench_options(argc, argv, options, LM_ARRAY_SIZE(options));
+	cfg.packets = cfg.packets / LM_BURST * LM_BURST;
+	cfg.cpu[0] = (int)cpu;
+	if (cfg.relays)
+		cfg.inbound = true;
 	site_start(&site, &cfg);
 	run(&l, name);
 	site_stop(&site);

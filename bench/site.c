@@ -182,14 +182,8 @@ void site_windows_back(const struct site *s)
 	for (uint32_t p = 0; p < s->cfg.peers; p++) {
 		struct lm_session_in *in = lm_sa_table_get(s->dp->sas, SITE_SPI(p));
 
-		for (unsigned lane = 0; lane < in->lanes; lane++) {
-			struct lm_replay *r = &in->sa[lane].replay;
-
-			memset(r->bits, 0,
-			       (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
-			r->newest = 0;
-			r->top = 0;
-		}
+		for (unsigned lane = 0; lane < in->lanes; lane++)
+			site_window_back(&in->sa[lane].replay);
 	}
 }
 

@@ -16,7 +16,9 @@
 #ifndef BENCH_SITE_H
 #define BENCH_SITE_H
 
+#include <lanemesh/esp_replay.h>
 #include <lanemesh/worker.h>
+#include <string.h>
 
 #define SITE_WORKERS_MAX 8 /* W * W lanes */
 _Static_assert(SITE_WORKERS_MAX *SITE_WORKERS_MAX <= LM_LANES_MAX, "as many as there are");
@@ -60,6 +62,13 @@ void site_stop(struct site *s);
 /* Sets routes and addresses, so that packets pass from now on. */
 void site_open(struct site *s);
 
+/* Back to empty. */
+static inline void site_window_back(struct lm_replay *r)
+{
+	memset(r->bits, 0, (r->top / 64 % LM_REPLAY_WORDS + 1) * sizeof(r->bits[0]));
+	r->newest = 0;
+	r->top = 0;
+}
 /* Sets the replay windows of all inbound SAs back to empty. Their worker's thread, or any while it
  * is idle. */
 void site_windows_back(const struct site *s);
