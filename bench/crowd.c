@@ -145,6 +145,19 @@ static void op_signal(void *user, const uint8_t node[32])
 	(void)user, (void)node; /* there is no coordinator */
 }
 
+/* A gateway that relays may make a member an end: here no ESP is sent, so there is nothing to do.
+ */
+static int op_relay_set(void *user, const struct lm_mesh_relay *r)
+{
+	(void)user, (void)r;
+	return 0;
+}
+
+static void op_relay_end(void *user, uint64_t id)
+{
+	(void)user, (void)id;
+}
+
 static void op_bytes(void *user, uint64_t sequence, const uint8_t *data, size_t len)
 {
 	(void)user, (void)sequence, (void)data, (void)len;
@@ -172,6 +185,8 @@ static const struct lm_mesh_ops ops = {
     .peer_gone = op_peer_gone,
     .announce = op_bytes,
     .revocation = op_list,
+    .relay_set = op_relay_set,
+    .relay_end = op_relay_end,
     .signal = op_signal,
     .random = op_random,
 };

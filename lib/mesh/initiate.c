@@ -43,8 +43,7 @@ static bool make_message(struct lm_mesh *m, struct session *s)
 }
 
 /* Where the peer's cookie for the path is kept; NULL: it leads to the peer no more. */
-static struct kept_cookie *cookie_of(const struct lm_mesh *m, const struct peer *p,
-				     const struct lm_path *path)
+static struct kept_cookie *cookie_of(const struct peer *p, const struct lm_path *path)
 {
 	struct relay_way *way;
 	struct candidate *c;
@@ -53,7 +52,7 @@ static struct kept_cookie *cookie_of(const struct lm_mesh *m, const struct peer 
 		c = lm_m_candidate(p, &path->remote);
 		return c != NULL ? &c->cookie : NULL;
 	}
-	way = lm_m_way(m, p, path);
+	way = lm_m_way(p, path);
 	return way != NULL ? &way->cookie : NULL;
 }
 
@@ -64,7 +63,7 @@ static bool spend(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
 
 	if (path->relay == 0)
 		return lm_m_candidate_spend(m, p, lm_m_candidate(p, &path->remote), LM_INIT_LEN);
-	way = lm_m_way(m, p, path);
+	way = lm_m_way(p, path);
 	if (way->sent != 0 && lm_m_since(m, way->sent) < LM_M_CANDIDATE_GAP)
 		return false;
 	way->sent = m->now.mono;
@@ -72,19 +71,19 @@ static bool spend(struct lm_mesh *m, struct peer *p, const struct lm_path *path)
 }
 
 /* The gap between two datagrams to one address does not count for the next. */
-static void resend_now(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path)
+static void resend_now(const struct peer *p, const struct lm_path *path)
 {
 	if (path->relay == 0)
 		lm_m_candidate(p, &path->remote)->sent = 0;
 	else
-		lm_m_way(m, p, path)->sent = 0;
+		lm_m_way(p, path)->sent = 0;
 }
 
 /* True: the peer may get it. What only waits for the next hop's address, a few datagrams at most,
  * is no use of the tries that an address has: the router may be starting too. */
 static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_path *to)
 {
-	struct kept_cookie *c = cookie_of(m, s->peer, to);
+	struct kept_cookie *c = cookie_of(s->peer, to);
 	uint8_t *mac2 = s->init->msg + LM_INIT_LEN - LM_MAC_LEN;
 	int rc;
 
@@ -373,7 +372,7 @@ void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t
 	s = initiation_of(m, msg.receiver_spi, from);
 	if (s == NULL)
 		return;
-	c = cookie_of(m, s->peer, from);
+	c = cookie_of(s->peer, from);
 	lm_cookie_key(s->peer->x_public, key);
 	if (c == NULL || lm_cookie_open(key, msg.nonce, s->init->msg + LM_INIT_LEN - 2 * LM_MAC_LEN,
 					msg.sealed, c->cookie) != 0) {
@@ -384,7 +383,7 @@ void lm_m_on_cookie(struct lm_mesh *m, const struct lm_path *from, const uint8_t
 	/* The same message again: the responder has not looked into it. Once, as the answer to one
 	 * datagram; the rounds go on anyway. */
 	if (s->init->cookie_resends++ == 0) {
-		resend_now(m, s->peer, from);
+		resend_now(s->peer, from);
 		(void)send_message(m, s, from);
 	}
 }

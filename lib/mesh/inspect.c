@@ -39,7 +39,7 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 	    .cert = lm_m_cert(p),
 	    .ann = lm_m_ann(p),
 	    .path = p->path,
-	    .relay = lm_m_path_relay(m, p, &p->path),
+	    .relay = lm_m_path_relay(p, &p->path),
 	    .rtt = p->active != NULL ? p->active->rtt : 0,
 	    .last_rx = p->last_rx,
 	    .last_handshake = p->last_handshake,

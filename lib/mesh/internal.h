@@ -64,6 +64,7 @@ enum timer_kind {
 	TIMER_SESSION,
 	TIMER_STUN,
 	TIMER_RELAY,
+	TIMER_WAY,
 	TIMER_SWEEP
 };
 struct due {
@@ -238,7 +239,9 @@ struct peer {
 	uint8_t n_ways;
 	bool is_relay;
 	uint32_t n_pairs;
-	float opens; /* tokens for what it asks of us as a relay */
+	struct relay_end *pairs;
+	struct relay_way *ways, *carries; /* to it; through it */
+	float opens;			  /* tokens for what it asks of us as a relay */
 	lm_time opens_refilled;
 	lm_time relay_next; /* not before, another way is looked for */
 	struct peer *next_relay;
@@ -470,14 +473,12 @@ void lm_m_pairs_moved(struct lm_mesh *m, struct peer *p);
 void lm_m_pairs_drop(struct lm_mesh *m, const struct peer *p);
 /* May we be a relay (still)? */
 void lm_m_relaying_check(struct lm_mesh *m);
-lm_time lm_m_pairs_tick(struct lm_mesh *m);
 
 /* way.c: our ways through relays */
 /* The open way that has this path, or NULL. */
-struct relay_way *lm_m_way(const struct lm_mesh *m, const struct peer *p,
-			   const struct lm_path *path);
+struct relay_way *lm_m_way(const struct peer *p, const struct lm_path *path);
 /* The number of the peer that the path goes through, or LM_PEER_NONE. */
-uint32_t lm_m_path_relay(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path);
+uint32_t lm_m_path_relay(const struct peer *p, const struct lm_path *path);
 void lm_m_way_frame(struct lm_mesh *m, struct peer *relay, const struct lm_path *from,
 		    const struct lm_frame *f);
 /* Opens as many ways as the peer should have now. */
@@ -492,6 +493,7 @@ void lm_m_ways_drop(struct lm_mesh *m, const struct peer *p);
 void lm_m_relay_role(struct lm_mesh *m, struct peer *p, const struct lm_cert *c);
 void lm_m_relay_arm(struct lm_mesh *m, lm_time due);
 void lm_m_relay_timer(struct lm_mesh *m);
+void lm_m_way_timer(struct lm_mesh *m, struct relay_way *way);
 
 /* liveness.c */
 void lm_m_liveness_start(struct lm_mesh *m, struct peer *p);

@@ -125,6 +125,9 @@ void lm_mesh_tick(struct lm_mesh *m, struct lm_now now)
 		case TIMER_RELAY:
 			lm_m_relay_timer(m);
 			break;
+		case TIMER_WAY:
+			lm_m_way_timer(m, LM_CONTAINER_OF(d, struct relay_way, due));
+			break;
 		case TIMER_SWEEP:
 			sweep(m);
 			break;

@@ -84,7 +84,7 @@ struct path *lm_m_path_heard(struct lm_mesh *m, struct peer *p, const struct lm_
 	const struct candidate *c = lm_m_candidate(p, &path->remote);
 	enum lm_path_kind kind = LM_PATH_SEEN;
 
-	if (path->relay != 0 && lm_m_way(m, p, path) == NULL)
+	if (path->relay != 0 && lm_m_way(p, path) == NULL)
 		return NULL;
 	if (path->relay != 0)
 		kind = LM_PATH_RELAY;
@@ -164,7 +164,7 @@ void lm_mesh_paths(const struct lm_mesh *m, uint32_t peer,
 		struct lm_path_info info = {
 		    .path = r->path,
 		    .kind = r->kind,
-		    .relay = lm_m_path_relay(m, p, &r->path),
+		    .relay = lm_m_path_relay(p, &r->path),
 		    .state = r->state,
 		    .active = r == p->active,
 		    .rtt = r->rtt,

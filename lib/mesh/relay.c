@@ -31,40 +31,45 @@ const struct lm_path *lm_m_relay_place(const struct peer *p, const struct lm_pat
 	return sound(p, first) ? first : sound(p, second) ? second : &p->active->path;
 }
 
-static struct relay_end *end_of(struct relay_pair *pair, const struct peer *p)
+static struct relay_end *other_end(const struct relay_end *e)
 {
-	return pair->end[0].peer == p	? &pair->end[0]
-	       : pair->end[1].peer == p ? &pair->end[1]
-					: NULL;
+	return &e->pair->end[e == &e->pair->end[0]];
 }
 
-static struct relay_end *other_end(struct relay_pair *pair, const struct relay_end *e)
+/* The id is that end's, and the peer's to speak of. */
+static struct relay_end *end_of(const struct lm_mesh *m, const struct peer *p, uint64_t id)
 {
-	return e == &pair->end[0] ? &pair->end[1] : &pair->end[0];
+	struct relay_end *e;
+
+	HASH_FIND(hh, m->relaying.ends, &id, sizeof(id), e);
+	return e != NULL && e->peer == p ? e : NULL;
 }
 
-static struct relay_pair *pair_of(struct lm_mesh *m, const struct peer *a, const struct peer *b)
+static void set_key(const struct peer *key[2], const struct peer *a, const struct peer *b)
 {
+	key[0] = a < b ? a : b;
+	key[1] = a < b ? b : a;
+}
+
+static struct relay_pair *pair_of(const struct lm_mesh *m, const struct peer *a,
+				  const struct peer *b)
+{
+	const struct peer *key[2];
 	struct relay_pair *pair;
 
-	DL_FOREACH(m->relaying.pairs, pair)
-	if (end_of(pair, a) != NULL && end_of(pair, b) != NULL)
-		return pair;
-	return NULL;
+	set_key(key, a, b);
+	HASH_FIND(hh, m->relaying.pairs, key, sizeof(key), pair);
+	return pair;
 }
 
 bool lm_m_relay_id_used(const struct lm_mesh *m, uint64_t id)
 {
-	const struct relay_pair *pair;
-	const struct relay_way *way;
+	struct relay_end *e;
+	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.pairs, pair)
-	if (pair->end[0].id == id || pair->end[1].id == id)
-		return true;
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->state == WAY_OPEN && way->id == id)
-		return true;
-	return false;
+	HASH_FIND(hh, m->relaying.ends, &id, sizeof(id), e);
+	HASH_FIND(hh, m->relaying.ways, &id, sizeof(id), way);
+	return e != NULL || way != NULL;
 }
 
 static uint64_t draw_id(const struct lm_mesh *m)
@@ -77,13 +82,11 @@ static uint64_t draw_id(const struct lm_mesh *m)
 	return id;
 }
 
-static void tell(struct lm_mesh *m, const struct relay_end *e, const struct relay_pair *pair,
-		 uint8_t type)
+static void tell(struct lm_mesh *m, const struct relay_end *e, uint8_t type)
 {
 	struct lm_frame f = {.type = type, .u.relay.id = e->id};
-	const struct relay_end *other = e == &pair->end[0] ? &pair->end[1] : &pair->end[0];
 
-	memcpy(f.u.relay.node, other->peer->node, LM_KEY_LEN);
+	memcpy(f.u.relay.node, other_end(e)->peer->node, LM_KEY_LEN);
 	if (e->peer->current != NULL)
 		lm_m_send_frame(m, e->peer->current, &e->path, &f, 0);
 }
@@ -115,23 +118,58 @@ static bool publish(struct lm_mesh *m, struct relay_pair *pair)
 	return true;
 }
 
+static struct relay_pair **list_of(struct lm_mesh *m, const struct relay_pair *pair)
+{
+	return pair->open ? &m->relaying.open : &m->relaying.asked;
+}
+
+/* An end wants it, now. */
+static void note_used(struct lm_mesh *m, struct relay_pair *pair, bool open)
+{
+	struct relay_pair **list = list_of(m, pair);
+
+	DL_DELETE(*list, pair);
+	pair->open = open;
+	pair->used = m->now.mono;
+	list = list_of(m, pair);
+	DL_APPEND(*list, pair);
+	lm_m_relay_arm(m, pair->used + (open ? LM_M_RELAY_LIFE : LM_M_RELAY_AGAIN));
+}
+
+/* Takes it out of all tables and lists that it is in. */
+static void pair_free(struct lm_mesh *m, struct relay_pair *pair)
+{
+	struct relay_pair **list = list_of(m, pair);
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct relay_end *e = &pair->end[i];
+
+		if (e->hh.tbl != NULL)
+			HASH_DEL(m->relaying.ends, e);
+		DL_DELETE(e->peer->pairs, e);
+		e->peer->n_pairs--;
+	}
+	if (pair->hh.tbl != NULL)
+		HASH_DEL(m->relaying.pairs, pair);
+	DL_DELETE(*list, pair);
+	m->relaying.n_pairs--;
+	free(pair);
+}
+
 static void pair_end(struct lm_mesh *m, struct relay_pair *pair, bool tell_them)
 {
 	char a[LM_M_LABEL_LEN], b[LM_M_LABEL_LEN];
 
 	for (unsigned i = 0; i < 2; i++) {
 		m->ops.relay_end(m->user, pair->end[i].id);
-		pair->end[i].peer->n_pairs--;
 		if (tell_them && pair->end[i].agreed)
-			tell(m, &pair->end[i], pair, LM_FRAME_RELAY_END);
+			tell(m, &pair->end[i], LM_FRAME_RELAY_END);
 	}
 	if (pair->open)
 		lm_m_event(m, LM_LOG_DEBUG, "no relaying any more between %s and %s",
 			   lm_m_peer_label(pair->end[0].peer, a),
 			   lm_m_peer_label(pair->end[1].peer, b));
-	DL_DELETE(m->relaying.pairs, pair);
-	m->relaying.n_pairs--;
-	free(pair);
+	pair_free(m, pair);
 }
 
 static struct relay_pair *pair_new(struct lm_mesh *m, struct peer *a, struct peer *b)
@@ -139,6 +177,7 @@ static struct relay_pair *pair_new(struct lm_mesh *m, struct peer *a, struct pee
 	struct relaying *r = &m->relaying;
 	uint32_t share = r->max_pairs / 4 > 16 ? r->max_pairs / 4 : 16;
 	struct relay_pair *pair;
+	bool complete;
 
 	/* Whoever asks, and whoever is asked for: one of them cannot take all the room. */
 	if (r->n_pairs >= r->max_pairs || a->n_pairs >= share || b->n_pairs >= share)
@@ -146,13 +185,24 @@ static struct relay_pair *pair_new(struct lm_mesh *m, struct peer *a, struct pee
 	pair = calloc(1, sizeof(*pair));
 	if (pair == NULL)
 		return NULL;
-	pair->end[0] = (struct relay_end){.peer = a, .id = draw_id(m)};
-	pair->end[1] = (struct relay_end){.peer = b, .id = draw_id(m)};
-	a->n_pairs++;
-	b->n_pairs++;
-	DL_APPEND(r->pairs, pair);
+	set_key(pair->key, a, b);
+	HASH_ADD(hh, r->pairs, key, sizeof(pair->key), pair);
+	complete = pair->hh.tbl != NULL;
+	for (unsigned i = 0; i < 2; i++) {
+		struct relay_end *e = &pair->end[i];
+
+		*e = (struct relay_end){.pair = pair, .peer = i == 0 ? a : b, .id = draw_id(m)};
+		HASH_ADD(hh, r->ends, id, sizeof(e->id), e);
+		complete = complete && e->hh.tbl != NULL;
+		DL_APPEND(e->peer->pairs, e);
+		e->peer->n_pairs++;
+	}
+	DL_APPEND(r->asked, pair);
 	r->n_pairs++;
-	return pair;
+	if (complete)
+		return pair;
+	pair_free(m, pair);
+	return NULL;
 }
 
 /* The end is at `at` from now on. */
@@ -177,13 +227,13 @@ static void try_open(struct lm_mesh *m, struct relay_pair *pair)
 			pair_end(m, pair, true);
 			return;
 		}
-		pair->open = true;
+		note_used(m, pair, true);
 		lm_m_event(m, LM_LOG_DEBUG, "relaying between %s and %s",
 			   lm_m_peer_label(pair->end[0].peer, a),
 			   lm_m_peer_label(pair->end[1].peer, b));
 	}
-	tell(m, &pair->end[0], pair, LM_FRAME_RELAY_READY);
-	tell(m, &pair->end[1], pair, LM_FRAME_RELAY_READY);
+	tell(m, &pair->end[0], LM_FRAME_RELAY_READY);
+	tell(m, &pair->end[1], LM_FRAME_RELAY_READY);
 }
 
 static bool heard_too_often(struct lm_mesh *m, struct peer *p)
@@ -223,67 +273,54 @@ static void on_open(struct lm_mesh *m, struct peer *a, const struct lm_path *fro
 		refuse(m, a, from, node, LM_RELAY_R_LIMIT);
 		return;
 	}
-	e = end_of(pair, a);
-	other = other_end(pair, e);
+	e = &pair->end[pair->end[1].peer == a];
+	other = other_end(e);
 	e->agreed = true;
-	pair->used = m->now.mono;
-	lm_m_relay_arm(m, pair->used + LM_M_RELAY_AGAIN);
+	note_used(m, pair, pair->open);
 	if (!end_at(m, pair, e, lm_m_relay_place(a, from, &e->path))) {
 		pair_end(m, pair, true);
 		return;
 	}
 	if (pair->open) {
-		tell(m, e, pair, LM_FRAME_RELAY_READY);
+		tell(m, e, LM_FRAME_RELAY_READY);
 	} else if (other->agreed) {
 		try_open(m, pair);
 		return;
 	} else {
 		other->path = b->active->path;
 	}
-	tell(m, other, pair, LM_FRAME_RELAY_OFFER);
+	tell(m, other, LM_FRAME_RELAY_OFFER);
 }
 
 static void on_accept(struct lm_mesh *m, struct peer *p, const struct lm_path *from, uint64_t id)
 {
-	struct relay_pair *pair;
-	struct relay_end *e;
+	struct relay_end *e = end_of(m, p, id);
 	bool first;
 
-	DL_FOREACH(m->relaying.pairs, pair)
-	{
-		e = end_of(pair, p);
-		if (e == NULL || e->id != id || from->relay != 0 || !lm_m_straight(p))
-			continue;
-		first = !e->agreed;
-		e->agreed = true;
-		if (!end_at(m, pair, e, lm_m_relay_place(p, from, &e->path)))
-			pair_end(m, pair, true);
-		else if (first)
-			try_open(m, pair);
+	if (e == NULL || from->relay != 0 || !lm_m_straight(p))
 		return;
-	}
+	first = !e->agreed;
+	e->agreed = true;
+	if (!end_at(m, e->pair, e, lm_m_relay_place(p, from, &e->path)))
+		pair_end(m, e->pair, true);
+	else if (first)
+		try_open(m, e->pair);
 }
 
 static void on_end(struct lm_mesh *m, struct peer *p, uint64_t id)
 {
-	struct relay_pair *pair;
-	struct relay_end *e;
+	struct relay_end *e = end_of(m, p, id);
 
-	DL_FOREACH(m->relaying.pairs, pair)
-	{
-		e = end_of(pair, p);
-		if (e == NULL || e->id != id)
-			continue;
-		if (!e->agreed) {
-			struct relay_end *asker = other_end(pair, e);
-
-			refuse(m, asker->peer, &asker->path, p->node, LM_RELAY_R_NO_CONSENT);
-			asker->agreed = false;
-		}
-		e->agreed = false; /* knows already */
-		pair_end(m, pair, true);
+	if (e == NULL)
 		return;
+	if (!e->agreed) {
+		struct relay_end *asker = other_end(e);
+
+		refuse(m, asker->peer, &asker->path, p->node, LM_RELAY_R_NO_CONSENT);
+		asker->agreed = false;
 	}
+	e->agreed = false; /* knows already */
+	pair_end(m, e->pair, true);
 }
 
 void lm_m_relay_frame(struct lm_mesh *m, struct session *s, const struct lm_path *from,
@@ -314,46 +351,35 @@ void lm_m_relay_frame(struct lm_mesh *m, struct session *s, const struct lm_path
 
 void lm_m_pairs_moved(struct lm_mesh *m, struct peer *p)
 {
-	struct relay_pair *pair, *tmp;
+	struct relay_end *e, *tmp;
 
-	DL_FOREACH_SAFE(m->relaying.pairs, pair, tmp)
-	{
-		struct relay_end *e = end_of(pair, p);
-
-		if (e == NULL)
-			continue;
-		if (!lm_m_straight(p) ||
-		    !end_at(m, pair, e, lm_m_relay_place(p, &e->path, &p->active->path)))
-			pair_end(m, pair, true);
-	}
+	DL_FOREACH_SAFE(p->pairs, e, tmp)
+	if (!lm_m_straight(p) ||
+	    !end_at(m, e->pair, e, lm_m_relay_place(p, &e->path, &p->active->path)))
+		pair_end(m, e->pair, true);
 }
 
 void lm_m_pairs_drop(struct lm_mesh *m, const struct peer *p)
 {
-	struct relay_pair *pair, *tmp;
-
-	if (p->n_pairs == 0)
-		return;
-	DL_FOREACH_SAFE(m->relaying.pairs, pair, tmp)
-	if (end_of(pair, p) != NULL)
-		pair_end(m, pair, true);
+	while (p->pairs != NULL)
+		pair_end(m, p->pairs->pair, true);
 }
 
-lm_time lm_m_pairs_tick(struct lm_mesh *m)
+/* Ends what nobody has wanted for so long; when the next one is due. */
+static lm_time expire(struct lm_mesh *m, struct relay_pair **list, lm_time life)
 {
-	lm_time next = LM_TIME_NEVER;
-	struct relay_pair *pair, *tmp;
+	while (*list != NULL && (*list)->used + life <= m->now.mono)
+		pair_end(m, *list, true);
+	return *list != NULL ? (*list)->used + life : LM_TIME_NEVER;
+}
 
-	DL_FOREACH_SAFE(m->relaying.pairs, pair, tmp)
-	{
-		lm_time ends = pair->used + (pair->open ? LM_M_RELAY_LIFE : LM_M_RELAY_AGAIN);
+void lm_m_relay_timer(struct lm_mesh *m)
+{
+	lm_time asked = expire(m, &m->relaying.asked, LM_M_RELAY_AGAIN);
+	lm_time open = expire(m, &m->relaying.open, LM_M_RELAY_LIFE);
 
-		if (ends <= m->now.mono)
-			pair_end(m, pair, true);
-		else if (ends < next)
-			next = ends;
-	}
-	return next;
+	m->relay_due_at = LM_TIME_NEVER;
+	lm_m_relay_arm(m, asked < open ? asked : open);
 }
 
 void lm_mesh_relaying(struct lm_mesh *m, struct lm_now now, uint32_t pairs)
@@ -367,11 +393,23 @@ void lm_mesh_relaying(struct lm_mesh *m, struct lm_now now, uint32_t pairs)
 void lm_m_relaying_check(struct lm_mesh *m)
 {
 	bool may = (m->cert.roles & LM_ROLE_RELAY) != 0;
-	struct relay_pair *pair, *tmp;
+	struct relaying *r = &m->relaying;
 
-	DL_FOREACH_SAFE(m->relaying.pairs, pair, tmp)
-	if (!may || m->relaying.n_pairs > m->relaying.max_pairs)
-		pair_end(m, pair, true);
+	while (r->n_pairs > (may ? r->max_pairs : 0))
+		pair_end(m, r->asked != NULL ? r->asked : r->open, true);
+}
+
+static void show(const struct relay_pair *pair,
+		 void (*each)(void *user, const struct lm_relay_info *pair), void *user)
+{
+	struct lm_relay_info info = {.open = pair->open};
+
+	for (unsigned i = 0; i < 2; i++) {
+		info.peer[i] = pair->end[i].peer->index;
+		info.path[i] = pair->end[i].path;
+		info.path[i].relay = pair->end[i].id;
+	}
+	each(user, &info);
 }
 
 void lm_mesh_relay_pairs(const struct lm_mesh *m,
@@ -379,15 +417,8 @@ void lm_mesh_relay_pairs(const struct lm_mesh *m,
 {
 	const struct relay_pair *pair;
 
-	DL_FOREACH(m->relaying.pairs, pair)
-	{
-		struct lm_relay_info info = {.open = pair->open};
-
-		for (unsigned i = 0; i < 2; i++) {
-			info.peer[i] = pair->end[i].peer->index;
-			info.path[i] = pair->end[i].path;
-			info.path[i].relay = pair->end[i].id;
-		}
-		each(user, &info);
-	}
+	DL_FOREACH(m->relaying.open, pair)
+	show(pair, each, user);
+	DL_FOREACH(m->relaying.asked, pair)
+	show(pair, each, user);
 }

@@ -24,15 +24,21 @@
 struct peer;
 struct session;
 
+/* Members choose how many there are and what they ask for: nothing is looked for in all of them. */
 struct relay_end {
-	struct peer *peer;
+	UT_hash_handle hh; /* by id */
 	uint64_t id;
+	struct relay_pair *pair;
+	struct relay_end *prev, *next; /* of the peer */
+	struct peer *peer;
 	struct lm_path path; /* where it asked from, or moved to */
 	bool agreed;
 };
 
 struct relay_pair {
-	struct relay_pair *prev, *next;
+	UT_hash_handle hh; /* by ends, the lower address first */
+	const struct peer *key[2];
+	struct relay_pair *prev, *next; /* of those that are as open, the longest unused first */
 	struct relay_end end[2];
 	bool open;    /* the data plane passes on */
 	lm_time used; /* an end has asked for it */
@@ -41,13 +47,15 @@ struct relay_pair {
 enum way_state { WAY_ASKED, WAY_OPEN, WAY_FAILED };
 
 struct relay_way {
-	struct relay_way *prev, *next;
+	UT_hash_handle hh;		     /* OPEN: by id */
+	struct relay_way *prev, *next;	     /* of the peer */
+	struct relay_way *prev_by, *next_by; /* of the relay */
+	struct due due;			     /* ask again; FAILED: forget it */
 	struct peer *peer, *relay;
 	enum way_state state;
 	uint64_t id;	     /* OPEN */
 	struct lm_path path; /* OPEN: as in the peer's table */
 	uint8_t tries;	     /* unanswered */
-	lm_time due;	     /* ask again; FAILED: forget it */
 	lm_time heard;	     /* the relay has spoken of it */
 	lm_time wanted;	     /* last */
 	lm_time sent;	     /* a message 1 */
@@ -55,8 +63,10 @@ struct relay_way {
 };
 
 struct relaying {
-	struct relay_pair *pairs;
-	struct relay_way *ways;
+	struct relay_pair *pairs;	 /* by ends */
+	struct relay_pair *asked, *open; /* not agreed by both yet; and those that are */
+	struct relay_end *ends;		 /* by id */
+	struct relay_way *ways;		 /* OPEN ones by id */
 	uint32_t n_pairs, max_pairs, n_ways;
 	struct peer *members; /* with the relay role, by next_relay */
 };

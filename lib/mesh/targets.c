@@ -71,7 +71,7 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 	unsigned n = 0, n_ports = 0, first, taken, room, relays;
 
 	if (!everywhere && p->has_path && lm_m_wan_ok(m, p->path.port, &p->path.remote) &&
-	    (p->path.relay == 0 || lm_m_way(m, p, &p->path) != NULL)) {
+	    (p->path.relay == 0 || lm_m_way(p, &p->path) != NULL)) {
 		out[0] = p->path;
 		return 1;
 	}

@@ -25,31 +25,29 @@ void lm_m_relay_arm(struct lm_mesh *m, lm_time due)
 	}
 }
 
-static struct relay_way *way_of(const struct lm_mesh *m, const struct peer *p,
-				const struct peer *relay)
+static struct relay_way *way_of(const struct peer *p, const struct peer *relay)
 {
 	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->peer == p && way->relay == relay)
+	DL_FOREACH(p->ways, way)
+	if (way->relay == relay)
 		return way;
 	return NULL;
 }
 
-struct relay_way *lm_m_way(const struct lm_mesh *m, const struct peer *p,
-			   const struct lm_path *path)
+struct relay_way *lm_m_way(const struct peer *p, const struct lm_path *path)
 {
 	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->peer == p && way->state == WAY_OPEN && lm_m_path_equal(&way->path, path))
+	DL_FOREACH(p->ways, way)
+	if (way->state == WAY_OPEN && lm_m_path_equal(&way->path, path))
 		return way;
 	return NULL;
 }
 
-uint32_t lm_m_path_relay(const struct lm_mesh *m, const struct peer *p, const struct lm_path *path)
+uint32_t lm_m_path_relay(const struct peer *p, const struct lm_path *path)
 {
-	const struct relay_way *way = path->relay != 0 ? lm_m_way(m, p, path) : NULL;
+	const struct relay_way *way = path->relay != 0 ? lm_m_way(p, path) : NULL;
 
 	return way != NULL ? way->relay->index : LM_PEER_NONE;
 }
@@ -59,11 +57,10 @@ static void ask(struct lm_mesh *m, struct relay_way *way)
 	struct lm_frame f = {.type = LM_FRAME_RELAY_OPEN};
 
 	memcpy(f.u.relay.node, way->peer->node, LM_KEY_LEN);
-	way->due = m->now.mono + (ASK_WAIT << way->tries);
+	lm_m_arm(m, &way->due, ASK_WAIT << way->tries);
 	way->tries++;
 	if (lm_m_straight(way->relay))
 		lm_m_send_frame(m, way->relay->current, &way->relay->active->path, &f, OPEN_PAD);
-	lm_m_relay_arm(m, way->due);
 }
 
 static void say_end(struct lm_mesh *m, struct peer *relay, const struct lm_path *to, uint64_t id)
@@ -81,12 +78,15 @@ static struct relay_way *way_new(struct lm_mesh *m, struct peer *p, struct peer 
 	if (p->n_ways >= LM_M_WAYS || m->relaying.n_ways >= LM_M_WAYS_MAX)
 		return NULL;
 	way = calloc(1, sizeof(*way));
-	if (way == NULL)
+	if (way == NULL || lm_m_due_init(m, &way->due, TIMER_WAY) != 0) {
+		free(way);
 		return NULL;
+	}
 	way->peer = p;
 	way->relay = relay;
 	way->wanted = way->heard = m->now.mono;
-	DL_APPEND(m->relaying.ways, way);
+	DL_APPEND(p->ways, way);
+	DL_APPEND2(relay->carries, way, prev_by, next_by);
 	m->relaying.n_ways++;
 	p->n_ways++;
 	return way;
@@ -104,13 +104,16 @@ static void close_way(struct lm_mesh *m, struct relay_way *way)
 	if (r != NULL)
 		lm_m_path_remove(m, way->peer, r);
 	m->ops.relay_end(m->user, way->id);
+	HASH_DEL(m->relaying.ways, way);
 	way->id = 0;
 }
 
 static void way_free(struct lm_mesh *m, struct relay_way *way)
 {
 	close_way(m, way);
-	DL_DELETE(m->relaying.ways, way);
+	lm_timer_stop(&m->timers, &way->due.timer);
+	DL_DELETE(way->peer->ways, way);
+	DL_DELETE2(way->relay->carries, way, prev_by, next_by);
 	m->relaying.n_ways--;
 	way->peer->n_ways--;
 	free(way);
@@ -122,8 +125,7 @@ static void fail(struct lm_mesh *m, struct relay_way *way, lm_time again)
 
 	close_way(m, way);
 	way->state = WAY_FAILED;
-	way->due = m->now.mono + again;
-	lm_m_relay_arm(m, way->due);
+	lm_m_arm(m, &way->due, again);
 	p->relay_next = 0;
 	lm_m_relay_want(m, p);
 }
@@ -159,9 +161,15 @@ static bool open_way(struct lm_mesh *m, struct relay_way *way, const struct lm_p
 			if (known == way->peer->active)
 				lm_m_path_use(m, way->peer, known);
 		}
+	} else {
+		way->id = id;
+		HASH_ADD(hh, m->relaying.ways, id, sizeof(way->id), way);
+		if (way->hh.tbl == NULL) {
+			m->ops.relay_end(m->user, id);
+			return false;
+		}
+		way->state = WAY_OPEN;
 	}
-	way->state = WAY_OPEN;
-	way->id = id;
 	way->path = path;
 	if (lm_m_path_add(m, way->peer, &path, LM_PATH_RELAY) == NULL) {
 		close_way(m, way);
@@ -176,18 +184,15 @@ static void confirmed(struct lm_mesh *m, struct relay_way *way)
 {
 	way->heard = m->now.mono;
 	way->tries = 0;
-	way->due = m->now.mono + LM_M_RELAY_KEEP;
-	lm_m_relay_arm(m, way->due);
+	lm_m_arm(m, &way->due, LM_M_RELAY_KEEP);
 }
 
 static struct relay_way *by_id(const struct lm_mesh *m, const struct peer *relay, uint64_t id)
 {
 	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->relay == relay && way->state == WAY_OPEN && way->id == id)
-		return way;
-	return NULL;
+	HASH_FIND(hh, m->relaying.ways, &id, sizeof(id), way);
+	return way != NULL && way->relay == relay ? way : NULL;
 }
 
 /* Another member wants to reach us through the relay: whoever we know and trust may. */
@@ -195,7 +200,7 @@ static void on_offer(struct lm_mesh *m, struct peer *relay, const struct lm_path
 		     const struct lm_frame *f)
 {
 	struct peer *p = lm_m_peer_find(m, f->u.relay.node);
-	struct relay_way *way = p != NULL ? way_of(m, p, relay) : NULL;
+	struct relay_way *way = p != NULL ? way_of(p, relay) : NULL;
 	struct lm_frame yes = {.type = LM_FRAME_RELAY_ACCEPT, .u.relay.id = f->u.relay.id};
 
 	if (way == NULL && p != NULL && p != relay && p->barred == LM_TRUSTED)
@@ -214,7 +219,7 @@ static void on_ready(struct lm_mesh *m, struct peer *relay, const struct lm_path
 		     const struct lm_frame *f)
 {
 	struct peer *p = lm_m_peer_find(m, f->u.relay.node);
-	struct relay_way *way = p != NULL ? way_of(m, p, relay) : NULL;
+	struct relay_way *way = p != NULL ? way_of(p, relay) : NULL;
 	bool was_open;
 
 	if (way == NULL || way->state == WAY_FAILED)
@@ -247,7 +252,7 @@ void lm_m_way_frame(struct lm_mesh *m, struct peer *relay, const struct lm_path 
 		break;
 	case LM_FRAME_RELAY_REFUSED:
 		p = lm_m_peer_find(m, f->u.relay.node);
-		way = p != NULL ? way_of(m, p, relay) : NULL;
+		way = p != NULL ? way_of(p, relay) : NULL;
 		if (way != NULL && way->state == WAY_ASKED)
 			fail(m, way,
 			     f->u.relay.reason == LM_RELAY_R_NOT_A_RELAY ? 4 * LM_M_RELAY_AGAIN
@@ -284,7 +289,7 @@ static struct peer *best_relay(const struct lm_mesh *m, const struct peer *p)
 	LL_FOREACH2(m->relaying.members, r, next_relay)
 	{
 		if (r == p || !lm_m_straight(r) || r->active->state != LM_PATH_ALIVE ||
-		    way_of(m, p, r) != NULL)
+		    way_of(p, r) != NULL)
 			continue;
 		if (best == NULL || r->active->rtt < best->active->rtt)
 			best = r;
@@ -304,9 +309,9 @@ void lm_m_relay_want(struct lm_mesh *m, struct peer *p)
 	want = wanted(m, p);
 	if (want == 0)
 		return;
-	DL_FOREACH(m->relaying.ways, way)
+	DL_FOREACH(p->ways, way)
 	{
-		if (way->peer != p || way->state == WAY_FAILED)
+		if (way->state == WAY_FAILED)
 			continue;
 		way->wanted = m->now.mono;
 		have++;
@@ -318,7 +323,7 @@ void lm_m_relay_want(struct lm_mesh *m, struct peer *p)
 
 /* ------------------------------------------------------------------ time -- */
 
-static void way_timer(struct lm_mesh *m, struct relay_way *way)
+void lm_m_way_timer(struct lm_mesh *m, struct relay_way *way)
 {
 	if (way->state == WAY_FAILED || lm_m_since(m, way->heard) >= LM_M_RELAY_LIFE) {
 		way_free(m, way);
@@ -329,7 +334,7 @@ static void way_timer(struct lm_mesh *m, struct relay_way *way)
 	if (way->state == WAY_OPEN && way->tries == 0 &&
 	    lm_m_since(m, way->wanted) >= LM_M_RELAY_IDLE) {
 		/* Let it be; should the other end want it, the relay goes on speaking of it. */
-		way->due = m->now.mono + LM_M_RELAY_KEEP;
+		lm_m_arm(m, &way->due, LM_M_RELAY_KEEP);
 		return;
 	}
 	if (way->tries < ASK_TRIES)
@@ -338,36 +343,21 @@ static void way_timer(struct lm_mesh *m, struct relay_way *way)
 		fail(m, way, LM_M_RELAY_AGAIN);
 }
 
-static lm_time ways_tick(struct lm_mesh *m)
-{
-	lm_time next = LM_TIME_NEVER;
-	struct relay_way *way, *tmp;
-
-	DL_FOREACH_SAFE(m->relaying.ways, way, tmp)
-	if (way->due <= m->now.mono)
-		way_timer(m, way);
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->due < next)
-		next = way->due;
-	return next;
-}
-
 /* Datagrams to the relay go another way than they did, or soon will. */
 void lm_m_ways_moved(struct lm_mesh *m, struct peer *relay)
 {
 	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.ways, way)
+	DL_FOREACH2(relay->carries, way, next_by)
 	{
-		if (way->relay != relay || way->state != WAY_OPEN)
+		if (way->state != WAY_OPEN)
 			continue;
 		if (!open_way(m, way, &way->path, way->id)) {
 			fail(m, way, LM_SEC);
 			continue;
 		}
 		way->tries = 0;
-		way->due = m->now.mono;
-		lm_m_relay_arm(m, way->due);
+		lm_m_arm(m, &way->due, 0);
 	}
 }
 
@@ -375,18 +365,17 @@ void lm_m_ways_lost(struct lm_mesh *m, struct peer *relay)
 {
 	struct relay_way *way;
 
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->relay == relay && way->state != WAY_FAILED)
+	DL_FOREACH2(relay->carries, way, next_by)
+	if (way->state != WAY_FAILED)
 		fail(m, way, LM_SEC);
 }
 
 void lm_m_ways_drop(struct lm_mesh *m, const struct peer *p)
 {
-	struct relay_way *way, *tmp;
-
-	DL_FOREACH_SAFE(m->relaying.ways, way, tmp)
-	if (way->peer == p || way->relay == p)
-		way_free(m, way);
+	while (p->ways != NULL)
+		way_free(m, p->ways);
+	while (p->carries != NULL)
+		way_free(m, p->carries);
 }
 
 void lm_m_relay_no_path(struct lm_mesh *m, struct peer *p)
@@ -394,8 +383,8 @@ void lm_m_relay_no_path(struct lm_mesh *m, struct peer *p)
 	struct relay_way *way;
 
 	/* Perhaps the relay takes us to be elsewhere. */
-	DL_FOREACH(m->relaying.ways, way)
-	if (way->peer == p && way->state == WAY_OPEN && way->tries == 0)
+	DL_FOREACH(p->ways, way)
+	if (way->state == WAY_OPEN && way->tries == 0)
 		ask(m, way);
 	p->relay_next = 0;
 	lm_m_relay_want(m, p);
@@ -414,14 +403,4 @@ void lm_m_relay_role(struct lm_mesh *m, struct peer *p, const struct lm_cert *c)
 	}
 	LL_DELETE2(m->relaying.members, p, next_relay);
 	lm_m_ways_lost(m, p);
-}
-
-void lm_m_relay_timer(struct lm_mesh *m)
-{
-	lm_time ways, pairs;
-
-	m->relay_due_at = LM_TIME_NEVER;
-	pairs = lm_m_pairs_tick(m);
-	ways = ways_tick(m);
-	lm_m_relay_arm(m, ways < pairs ? ways : pairs);
 }

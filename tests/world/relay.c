@@ -34,7 +34,7 @@ int relay_set(void *user, const struct lm_mesh_relay *r)
 		*known = *r;
 		return 0;
 	}
-	if (n->n_relays == RELAYS_MAX)
+	if (n->n_relays == RELAYS_MAX || n->refuse_relays)
 		return -ENOSPC;
 	n->relays = realloc(n->relays, (n->n_relays + 1) * sizeof(n->relays[0]));
 	world_must(w, n->relays != NULL);

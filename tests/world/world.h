@@ -95,6 +95,7 @@ struct node {
 	struct lm_mesh_relay *relays; /* ids of the data plane */
 	unsigned n_relays;
 	uint32_t relay_pairs;	       /* it relays between at most */
+	bool refuse_relays;	       /* its data plane takes no relay id more */
 	uint64_t revoked_by;	       /* number of the list that names it, 0 = none */
 	uint64_t list;		       /* number of the newest list that its mesh has taken */
 	int fail_sa_in, fail_peer_set; /* the next so many calls fail */

@@ -268,13 +268,121 @@ static void test_idle(void **state)
 	trio_end(&t);
 }
 
+/* Straight only from and to the relay. */
+static bool cut_all(struct world *w, const struct datagram *d, const struct node *to, unsigned port)
+{
+	const struct node *relay = w->tap_user;
+
+	(void)port;
+	return d->sender != relay && to != relay;
+}
+
+enum { CROWD = 12, PAIRS = CROWD * (CROWD - 1) / 2 };
+
+struct crowd {
+	struct node *n[CROWD], *relay;
+};
+
+static bool all_up(struct world *w, void *arg)
+{
+	const struct crowd *c = arg;
+
+	(void)w;
+	for (unsigned i = 0; i < CROWD; i++)
+		for (unsigned j = 0; j < i; j++)
+			if (!through(c->n[i], c->n[j]) || !through(c->n[j], c->n[i]))
+				return false;
+	return true;
+}
+
+static void count_pair(void *user, const struct lm_relay_info *pair)
+{
+	(void)pair;
+	++*(unsigned *)user;
+}
+
+/* More pairs want it than there is room for: none too many, and none lost when there is. */
+static void test_room(void **state)
+{
+	struct crowd c;
+	struct world w;
+	unsigned pairs;
+
+	(void)state;
+	world_init(&w, 9);
+	w.esp_may_miss = true;
+	w.cut = cut_all;
+	for (unsigned i = 0; i < CROWD; i++)
+		c.n[i] = world_node(&w);
+	c.relay = w.tap_user = world_node(&w);
+	c.relay->cert_body.roles = LM_ROLE_RELAY;
+	c.relay->relay_pairs = PAIRS / 2;
+	node_sign(c.relay, w.authority);
+	for (unsigned i = 0; i < w.n_nodes; i++)
+		node_start(w.nodes[i]);
+	world_tell_all(&w);
+	for (unsigned i = 0; i < 60; i++) {
+		world_pass(&w, LM_SEC);
+		pairs = 0;
+		lm_mesh_relay_pairs(c.relay->mesh, count_pair, &pairs);
+		assert_in_range(pairs, i < 5 ? 0 : PAIRS / 4, PAIRS / 2);
+		assert_true(c.relay->n_relays <= PAIRS);
+	}
+	lm_mesh_relaying(c.relay->mesh, world_now(&w, c.relay), PAIRS);
+	assert_true(world_until(&w, 300 * LM_SEC, all_up, &c));
+	assert_int_equal(c.relay->n_relays, 2 * PAIRS);
+	/* Half the room again: the others end, at once. */
+	lm_mesh_relaying(c.relay->mesh, world_now(&w, c.relay), PAIRS / 2);
+	node_sync(c.relay);
+	assert_int_equal(c.relay->n_relays, 2 * (PAIRS / 2));
+	/* What a peer had goes with it, at the relay and at all ends. */
+	node_stop(c.n[0], false);
+	world_pass(&w, 300 * LM_SEC);
+	pairs = 0;
+	lm_mesh_relay_pairs(c.relay->mesh, count_pair, &pairs);
+	assert_in_range(pairs, PAIRS / 4, PAIRS / 2);
+	for (unsigned i = 0; i < w.n_nodes; i++)
+		if (w.nodes[i]->mesh != NULL)
+			node_stop(w.nodes[i], false);
+	world_free(&w);
+}
+
+/* The data plane takes no more: the way that was asked for fails, is ended, and asked for again. */
+static void test_no_room_in_data_plane(void **state)
+{
+	(void)state;
+	for (unsigned end = 0; end < 2; end++) {
+		struct trio t;
+		struct node *poor;
+
+		trio_begin(&t, 10);
+		poor = end == 0 ? t.p.a : t.p.b;
+		poor->refuse_relays = true;
+		trio_start(&t);
+		world_pass(&t.p.w, 30 * LM_SEC);
+		assert_false(pair_up(&t.p));
+		assert_int_equal(poor->n_relays, 0);
+		assert_true(counters(poor)->refused_by_data_plane > 0);
+		/* Not more often than every 15 s and a round of asking. */
+		assert_true(counters(poor)->refused_by_data_plane <= 12);
+		poor->refuse_relays = false;
+		assert_true(world_until(&t.p.w, 60 * LM_SEC, relayed_up, &t));
+		trio_end(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_connect),    cmocka_unit_test(test_moves),
-	    cmocka_unit_test(test_unwilling),  cmocka_unit_test(test_revoked),
-	    cmocka_unit_test(test_relay_dies), cmocka_unit_test(test_roaming),
+	    cmocka_unit_test(test_connect),
+	    cmocka_unit_test(test_moves),
+	    cmocka_unit_test(test_unwilling),
+	    cmocka_unit_test(test_revoked),
+	    cmocka_unit_test(test_relay_dies),
+	    cmocka_unit_test(test_roaming),
 	    cmocka_unit_test(test_idle),
+	    cmocka_unit_test(test_room),
+	    cmocka_unit_test(test_no_room_in_data_plane),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

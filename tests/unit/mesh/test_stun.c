@@ -14,7 +14,8 @@ struct net {
 	struct lm_endpoint servers[SERVERS];
 	struct lm_endpoint mapped[SERVERS]; /* as each sees a; family 0: a's own address */
 	bool dead[SERVERS];
-	bool hold; /* nobody answers: asked is all there is */
+	bool hold;     /* nobody answers: asked is all there is */
+	bool restless; /* each answer says another port than the one before */
 	unsigned asked[SERVERS];
 	struct datagram last; /* the last request */
 };
@@ -40,6 +41,8 @@ static bool tap(struct world *w, struct datagram *d, void *user)
 		n->last = *d;
 		if (n->dead[i] || n->hold)
 			return false;
+		if (n->restless)
+			n->mapped[i].port = (uint16_t)(20000 + n->asked[i] % 1000);
 		len = lm_stun_success(answer, sizeof(answer), req.id, seen, false);
 		assert_true(len > 0 && (size_t)len <= d->len); /* FAULTS row 20 */
 		world_inject(w, &d->to, &d->from, answer, (size_t)len, 10 * LM_MSEC);
@@ -464,6 +467,31 @@ static void peers_report(void **state)
 	assert_false(reported((uint16_t[]){0, 0, 0, 0, 0}, &got));
 }
 
+/* Servers, or a NAT, that say another address each time: neither the servers are asked nor is
+ * anything announced as often as they answer. */
+static void restless(void **state)
+{
+	struct net n;
+	unsigned asked = 0;
+	uint64_t sequence;
+
+	(void)state;
+	begin(&n, SERVERS);
+	for (unsigned i = 0; i < SERVERS; i++)
+		n.mapped[i] = outside;
+	world_pass(&n.p.w, 10 * LM_SEC);
+	n.restless = true;
+	memset(n.asked, 0, sizeof(n.asked));
+	sequence = n.p.a->ann_sequence;
+	world_pass(&n.p.w, 60 * LM_SEC);
+	for (unsigned i = 0; i < SERVERS; i++)
+		asked += n.asked[i];
+	/* The others once in two seconds, and each in its turn. */
+	assert_in_range(asked, 4, (SERVERS - 1) * 31 + SERVERS * 4);
+	assert_true(n.p.a->ann_sequence - sequence <= 61);
+	end(&n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +500,7 @@ int main(void)
 	    cmocka_unit_test(kinds_of_nat),    cmocka_unit_test(forged_answers),
 	    cmocka_unit_test(bad_mappings),    cmocka_unit_test(bad_servers),
 	    cmocka_unit_test(address_changes), cmocka_unit_test(peers_report),
+	    cmocka_unit_test(restless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
