@@ -211,7 +211,7 @@ void lm_control_local(struct lm_control *c);
 /* Sends a frame, whose destination MAC is filled in, to the neighbour ip on the twin's link; queues
  * it while the kernel resolves. */
 int lm_neigh_send(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip, uint8_t *frame,
-		   size_t len);
+		  size_t len);
 /* Known MAC, or NULL; asks the kernel to resolve when there is none. */
 const struct lm_mac *lm_neigh_mac(struct lm_control *c, struct lm_twin *t, const struct lm_ip *ip);
 void lm_neigh_event(struct lm_control *c, struct lm_twin *t, const struct lm_nl_neigh *n,
@@ -251,7 +251,7 @@ void lm_advertise_tick(struct lm_control *c);
 
 /* underlay.c: ways to other gateways' outer addresses */
 int lm_underlay_send(struct lm_control *c, const struct lm_path *path, const uint8_t *data,
-		      size_t len);
+		     size_t len);
 /* Publishes the peer's outer headers if they changed. */
 void lm_underlay_publish(struct lm_control *c, uint32_t peer);
 /* Outer headers of the path; false: its next hop is not known (yet). */

@@ -142,10 +142,8 @@ static void test_router_is_late(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_on_demand),
-	    cmocka_unit_test(test_wanted_in_vain),
-	    cmocka_unit_test(test_small_again),
-	    cmocka_unit_test(test_relay_is_kept),
+	    cmocka_unit_test(test_on_demand),	   cmocka_unit_test(test_wanted_in_vain),
+	    cmocka_unit_test(test_small_again),	   cmocka_unit_test(test_relay_is_kept),
 	    cmocka_unit_test(test_router_is_late),
 	};
 
