@@ -322,6 +322,7 @@ struct lm_mesh {
 	struct overlay *overlays;
 	uint32_t overlay_lengths[2][129]; /* prefixes of each length, by family */
 	uint32_t overlay_tops[2][256];	  /* prefixes that touch the /8 */
+	bool overlay_grew;		  /* endpoints were not judged by all of them */
 
 	struct lm_local_endpoint local[LM_ENDPOINTS_MAX];
 	uint8_t n_local;
@@ -518,6 +519,8 @@ bool lm_m_endpoint_ok(const struct lm_mesh *m, const struct lm_endpoint *ep);
 bool lm_m_wan_ok(const struct lm_mesh *m, uint16_t port, const struct lm_endpoint *remote);
 bool lm_m_own_endpoint(const struct lm_mesh *m, const struct lm_endpoint *ep);
 void lm_m_candidates(struct lm_mesh *m, struct peer *p);
+/* Endpoints that were taken before it was known that they are inside the mesh: given up. */
+void lm_m_candidates_judge(struct lm_mesh *m);
 struct candidate *lm_m_candidate(const struct peer *p, const struct lm_endpoint *ep);
 /* May so many bytes of UDP payload go there now? Then they count as sent. */
 bool lm_m_candidate_spend(struct lm_mesh *m, struct peer *p, struct candidate *c, size_t len);

@@ -92,6 +92,8 @@ static void sweep(struct lm_mesh *m)
 	    offset - m->wall_offset >= LM_M_WALL_JUMP || m->wall_offset - offset >= LM_M_WALL_JUMP;
 
 	lm_m_arm(m, &m->sweep, LM_M_SWEEP);
+	if (m->overlay_grew)
+		lm_m_candidates_judge(m);
 	if (!jumped && lm_m_since(m, m->swept) < LM_M_SWEEP_FULL)
 		return;
 	m->swept = m->now.mono;

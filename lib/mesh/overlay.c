@@ -50,6 +50,7 @@ static int add(struct lm_mesh *m, const struct lm_prefix *p)
 		}
 		++*length_count(m, p);
 		count_tops(m, p, 1);
+		m->overlay_grew = true;
 	}
 	o->refs++;
 	return 0;

@@ -99,6 +99,34 @@ void lm_m_candidates(struct lm_mesh *m, struct peer *p)
 	free(old);
 }
 
+static bool all_ok(const struct lm_mesh *m, const struct peer *p)
+{
+	const struct path *r;
+
+	for (unsigned i = 0; i < p->n_candidates; i++)
+		if (!lm_m_endpoint_ok(m, &p->candidates[i].ep))
+			return false;
+	DL_FOREACH2(p->paths, r, next_path)
+	if (!lm_m_endpoint_ok(m, &r->path.remote))
+		return false;
+	return true;
+}
+
+void lm_m_candidates_judge(struct lm_mesh *m)
+{
+	struct peer *p, *tmp;
+
+	m->overlay_grew = false;
+	HASH_ITER(hh, m->peers, p, tmp)
+	{
+		if (all_ok(m, p))
+			continue;
+		lm_m_candidates(m, p);
+		if (p->current != NULL)
+			lm_m_paths_fill(m, p);
+	}
+}
+
 bool lm_m_candidate_spend(struct lm_mesh *m, struct peer *p, struct candidate *c, size_t len)
 {
 	if (c->sent != 0 && lm_m_since(m, c->sent) < LM_M_CANDIDATE_GAP)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # kill -9 of a gateway at any moment: it comes back in seconds, the other side follows, no key or
 # SPI is ever used again (FAULTS row 26). LM_KILLS says how often.
-# alone
 lab_sites="1 2"
 . "$(dirname "$0")/lib.sh"
 need tcpdump

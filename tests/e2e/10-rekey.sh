@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
 # Rekeys every 2 s lose, double and reorder nothing under load. LM_LONG=1: for two minutes.
-# alone
 . "$(dirname "$0")/lib.sh"
 need iperf3
 lab_rekey=2

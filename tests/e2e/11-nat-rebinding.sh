@@ -3,7 +3,6 @@
 # Gateway 1 is behind a NAT that forgets its mapping and makes another, in the middle of traffic:
 # both directions recover within a second, without a new handshake (FAULTS row 10). Then the same while
 # gateway 1's site is silent: its keepalives do it.
-# alone
 . "$(dirname "$0")/lib.sh"
 need nft
 lab_extra='timers = { rekey_s = 120; keepalive_s = 5; };'

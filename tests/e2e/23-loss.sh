@@ -4,7 +4,6 @@
 # sessions come up all the same, rekeys go on, nothing comes twice, and what gets lost is what the
 # WAN loses, not more. Then nearly all is lost for a while; both sides notice, and come back by
 # themselves.
-# alone
 . "$(dirname "$0")/lib.sh"
 need nft
 lab_rekey=2

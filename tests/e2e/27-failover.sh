@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 300
-# alone
 # Two gateways with two WAN ports each. The path in use is cut again and again under traffic, both
 # ways, there or back: it goes on over another path, by the same session. LM_LONG=1: 20 cuts under
 # 10,000 packets a second, and the figures hold: 400 ms (median), 800 ms (worst) without traffic.

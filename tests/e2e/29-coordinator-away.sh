@@ -4,7 +4,6 @@
 # No coordinator for a long time, rekeys every 2 s, traffic both ways (FAULTS row 15): nothing is
 # lost, the gateways neither grow nor leak descriptors, and when it is back all are in
 # step again. LM_LONG=1: for 24 minutes, 720 rekeys, and not for 12 s.
-# alone
 . "$(dirname "$0")/lib.sh"
 lab_rekey=2
 seconds=12 settle=4 slack=4096

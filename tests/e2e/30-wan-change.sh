@@ -4,7 +4,6 @@
 # The WAN of a gateway changes under traffic: another address, as a DHCP client sets it; the
 # interface down and up; its link going ten times a minute (FAULTS row 24). Traffic goes on by the
 # same session, and with no more than a handshake for each time. LM_LONG=1: for a minute.
-# alone
 . "$(dirname "$0")/lib.sh"
 flaps=2 apart=1
 [ -z "${LM_LONG:-}" ] || flaps=10 apart=3

@@ -3,7 +3,6 @@
 # timeout: 900
 # Two gateways with two WAN ports each, and every path loses 5 % of what it carries, each way, while
 # both sites send: no path is taken for dead. LM_LONG=1: for ten minutes.
-# alone
 . "$(dirname "$0")/lib.sh"
 need nft
 lab_rekey=900

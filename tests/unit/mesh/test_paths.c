@@ -481,6 +481,60 @@ static void test_overlay(void **state)
 	world_free(&p.w);
 }
 
+struct named {
+	struct lm_ip ip;
+	unsigned n;
+};
+
+static void count_candidate(void *user, const struct lm_candidate_info *c)
+{
+	struct named *named = user;
+
+	named->n += lm_ip_equal(&c->ep.ip, &named->ip);
+}
+
+static void count_path(void *user, const struct lm_path_info *r)
+{
+	struct named *named = user;
+
+	named->n += lm_ip_equal(&r->path.remote.ip, &named->ip);
+}
+
+/* The same when it turns out later that an address is inside the mesh. */
+static void test_overlay_later(void **state)
+{
+	struct named named = {.ip = lm_ip4((uint8_t[]){10, 2, 0, 5})};
+	struct lm_local_endpoint local[2] = {{.kind = LM_EP_HOST}, {.kind = LM_EP_PUBLIC}};
+	struct lm_peer_info info;
+	struct node *c;
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 44);
+	node_start(p.a);
+	node_start(p.b);
+	local[0].ep = p.b->wan[0];
+	local[1].ep = (struct lm_endpoint){named.ip, 4500};
+	lm_mesh_local(p.b->mesh, world_now(&p.w, p.b), local, 2);
+	assert_int_equal(node_tell(p.b, p.a), LM_TRUSTED);
+	assert_true(world_until(&p.w, 3 * LM_SEC, pair_up_cond, &p));
+	assert_true(node_up(p.a, p.b, &info));
+	lm_mesh_candidates(p.a->mesh, info.index, count_candidate, &named);
+	lm_mesh_paths(p.a->mesh, info.index, count_path, &named);
+	assert_int_equal(named.n, 2);
+
+	c = world_node(&p.w); /* 10.2.0.0/24; from now on the world watches what is sent there */
+	node_start(c);
+	assert_int_equal(node_tell(c, p.a), LM_TRUSTED);
+	pair_talk(&p, 6 * LM_SEC, 20 * LM_MSEC);
+	named.n = 0;
+	lm_mesh_candidates(p.a->mesh, info.index, count_candidate, &named);
+	lm_mesh_paths(p.a->mesh, info.index, count_path, &named);
+	assert_int_equal(named.n, 0);
+	assert_true(pair_up(&p));
+	world_free(&p.w);
+}
+
 /* A site that is the way out of the mesh may carry 0.0.0.0/0. */
 static void test_default_route(void **state)
 {
@@ -533,12 +587,13 @@ static void test_several(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_dead),      cmocka_unit_test(test_quiet),
-	    cmocka_unit_test(test_restart),   cmocka_unit_test(test_rebinding),
-	    cmocka_unit_test(test_challenge), cmocka_unit_test(test_spoofed),
-	    cmocka_unit_test(test_two_ports), cmocka_unit_test(test_answered_twice),
-	    cmocka_unit_test(test_victims),   cmocka_unit_test(test_overlay),
-	    cmocka_unit_test(test_several),   cmocka_unit_test(test_default_route),
+	    cmocka_unit_test(test_dead),	  cmocka_unit_test(test_quiet),
+	    cmocka_unit_test(test_restart),	  cmocka_unit_test(test_rebinding),
+	    cmocka_unit_test(test_challenge),	  cmocka_unit_test(test_spoofed),
+	    cmocka_unit_test(test_two_ports),	  cmocka_unit_test(test_answered_twice),
+	    cmocka_unit_test(test_victims),	  cmocka_unit_test(test_overlay),
+	    cmocka_unit_test(test_overlay_later), cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_default_route),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
