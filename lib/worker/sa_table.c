@@ -36,7 +36,8 @@ void lm_sa_table_put(struct lm_sa_table *t, struct lm_session_in *s)
 
 	while (t->slot[i].session != NULL && t->slot[i].session != LM_SA_GONE)
 		i = (i + 1) & t->mask;
-	t->used += t->slot[i].session == NULL;
+	if (t->slot[i].session == NULL) /* workers look whether there is any */
+		__atomic_store_n(&t->used, t->used + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->slot[i].spi_base, s->spi_base, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->slot[i].lanes, s->lanes, __ATOMIC_RELAXED);
 	lm_rcu_store(&t->slot[i].session, s);
