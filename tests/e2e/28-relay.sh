@@ -116,12 +116,12 @@ say "$(cat "$lab_run/replayed") copies dropped, nothing answered to strangers"
 
 # --------------------------------------------------- there and back again ---
 
-pps=1000
-[ -z "${LM_LONG:-}" ] || pps=10000
+pps=1000 turns=1
+[ -z "${LM_LONG:-}" ] || pps=10000 turns=5
 heal
 # An address that never answered is asked rarely (FAULTS row 14).
 wait_for 75 "straight" straight
-for turn in 1 2; do
+for turn in $(seq $turns); do
 	stream "cut$turn" host1 host2 10.2.0.10 "$pps" 60
 	flows 2 "$pps"
 	cut
