@@ -139,12 +139,60 @@ static void test_router_is_late(void **state)
 	world_free(&p.w);
 }
 
+/* A session that nobody wanted to succeed when that was due, and then there is traffic again: it is
+ * succeeded before it ends. */
+static void test_traffic_comes_late(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	(void)third_begin(&p, 7);
+	assert_false(node_send_esp(p.a, p.b));
+	assert_true(world_until(&p.w, LM_SEC, pair_up_cond, &p));
+	world_pass(&p.w, 390 * LM_SEC); /* wanted for 300; the last one began at about 240 */
+	assert_true(pair_up(&p));
+	assert_int_equal(pair_talk(&p, 120 * LM_SEC, 200 * LM_MSEC), 0);
+	assert_int_equal(counters(p.a)->sessions_down, 0);
+	world_free(&p.w);
+}
+
+static bool drop_probes(struct world *w, struct datagram *d, void *user)
+{
+	(void)w;
+	(void)user;
+	return datagram_type(d) != LM_MSG_TRANSPORT;
+}
+
+/* The WAN port that a handshake goes through is lost before the session is confirmed. */
+static void test_port_lost_meanwhile(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, 8);
+	p.a->wan[1] = (struct lm_endpoint){lm_ip4((uint8_t[]){198, 51, 100, 1}), 4500};
+	p.a->n_wan = 2;
+	node_start(p.a);
+	node_start(p.b);
+	p.w.tap = drop_probes;
+	(void)node_tell(p.b, p.a); /* only a calls */
+	world_pass(&p.w, 200 * LM_MSEC);
+	assert_int_equal(p.a->sas_added, 1);
+	p.a->wan[0].port = 0;
+	node_local(p.a);
+	p.w.tap = NULL;
+	assert_true(world_until(&p.w, 5 * LM_SEC, pair_up_cond, &p));
+	assert_int_equal(pair_talk(&p, LM_SEC, 20 * LM_MSEC), 0);
+	world_free(&p.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_on_demand),	   cmocka_unit_test(test_wanted_in_vain),
-	    cmocka_unit_test(test_small_again),	   cmocka_unit_test(test_relay_is_kept),
-	    cmocka_unit_test(test_router_is_late),
+	    cmocka_unit_test(test_on_demand),		cmocka_unit_test(test_wanted_in_vain),
+	    cmocka_unit_test(test_small_again),		cmocka_unit_test(test_relay_is_kept),
+	    cmocka_unit_test(test_router_is_late),	cmocka_unit_test(test_traffic_comes_late),
+	    cmocka_unit_test(test_port_lost_meanwhile),
 	};
 
 	if (lm_crypto_init() != 0)
