@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Suites, their cases, and what to run for each."""
 from .case import Case
+from .beside import Beside
 from . import cores, crowd, pair, wire
 from .gateway import Gateway, Misses
 
@@ -36,7 +37,8 @@ def _gateway(name, size, way, quick, *more, kind=Gateway):
 def micro(quick):
     rounds, ms = ("2", "1") if quick else ("10", "5")
     groups = ["aead", "esp", "replay", "sa", "ring", "handshake", "routes"]
-    return [Case(f"micro/{g}", ["{folder}/bench/bench-micro", g, rounds, ms]) for g in groups]
+    found = [Case(f"micro/{g}", ["{folder}/bench/bench-micro", g, rounds, ms]) for g in groups]
+    return found + [Beside("micro/handshake/beside", "8" if quick else "50", 1 if quick else 4)]
 
 
 def gateway(quick):
