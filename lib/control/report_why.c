@@ -200,6 +200,13 @@ static void say_nats(struct why *y)
 
 static void say_down(struct why *y)
 {
+	if (y->p.state == LM_PEER_IDLE) {
+		/* What was tried before its last session says nothing of now. */
+		say(y,
+		    json_string("there is no session, since no traffic wants one (in a mesh with "
+				"more nodes than full_mesh_up_to); the next packet starts one"));
+		return;
+	}
 	if (json_array_size(y->there) == 0)
 		say(y, json_sprintf("no address of %s is known: it has announced none, or no "
 				    "coordinator has passed its announcement on",
