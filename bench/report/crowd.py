@@ -29,7 +29,7 @@ class Place:
         self.folder = tempfile.mkdtemp(prefix="lm-crowd-")
         try:
             self._begin()
-        except Failed:
+        except BaseException:  # an interrupt too leaves nothing behind
             self.end()
             raise
 
