@@ -173,11 +173,11 @@ void lm_m_connect_timer(struct lm_mesh *m, struct peer *p)
 		lm_m_connect_stop(m, p);
 		return;
 	}
-	if (p->pacing == NULL && !begin_round(m, p)) {
+	/* Without an address of a family that we have a relay may still reach it. */
+	if (p->pacing == NULL && !begin_round(m, p))
 		lm_m_arm(m, &p->connect, backoff(m, p));
-		return;
-	}
-	send_next(m, p);
+	else
+		send_next(m, p);
 	if (p->current == NULL)
 		lm_m_relay_want(m, p);
 }

@@ -354,9 +354,15 @@ void lm_m_pairs_moved(struct lm_mesh *m, struct peer *p)
 	struct relay_end *e, *tmp;
 
 	DL_FOREACH_SAFE(p->pairs, e, tmp)
-	if (!lm_m_straight(p) ||
-	    !end_at(m, e->pair, e, lm_m_relay_place(p, &e->path, &p->active->path)))
-		pair_end(m, e->pair, true);
+	{
+		struct lm_path before = e->path;
+
+		if (!lm_m_straight(p) ||
+		    !end_at(m, e->pair, e, lm_m_relay_place(p, &e->path, &p->active->path)))
+			pair_end(m, e->pair, true);
+		else if (e->pair->open && !lm_m_path_equal(&before, &e->path))
+			tell(m, e, LM_FRAME_RELAY_READY); /* its datagrams count there */
+	}
 }
 
 void lm_m_pairs_drop(struct lm_mesh *m, const struct peer *p)

@@ -130,17 +130,29 @@ static void fail(struct lm_mesh *m, struct relay_way *way, lm_time again)
 	lm_m_relay_want(m, p);
 }
 
+/* Where the relay speaks of the way from is where it takes our datagrams from; it must be a place
+ * that leads to it. Otherwise, as it may have been said elsewhere to fool us, where we are. */
+static struct lm_path place(const struct relay_way *way, const struct lm_path *from)
+{
+	const struct path *there = lm_m_path_find(way->relay, from);
+	struct lm_path path = way->path;
+
+	if (there != NULL && there->path.relay == 0 && there->state == LM_PATH_ALIVE)
+		return *from;
+	path.relay = 0;
+	return *lm_m_relay_place(way->relay, &path, &path);
+}
+
 /* Under this id the peer is reached through the relay. False: not to be had. */
 static bool open_way(struct lm_mesh *m, struct relay_way *way, const struct lm_path *from,
 		     uint64_t id)
 {
-	struct lm_path path = way->path;
 	struct lm_mesh_relay r;
+	struct lm_path path;
 
 	if (!lm_m_straight(way->relay))
 		return false;
-	path.relay = 0;
-	path = *lm_m_relay_place(way->relay, from, &path);
+	path = place(way, from);
 	path.relay = id;
 	if (way->state == WAY_OPEN && lm_m_path_equal(&way->path, &path))
 		return true;
@@ -180,11 +192,15 @@ static bool open_way(struct lm_mesh *m, struct relay_way *way, const struct lm_p
 
 /* --------------------------------------------------------------- answers -- */
 
-static void confirmed(struct lm_mesh *m, struct relay_way *way)
+static void confirmed(struct lm_mesh *m, struct relay_way *way, const struct lm_path *from)
 {
+	bool agreed =
+	    way->path.port == from->port && lm_endpoint_equal(&way->path.remote, &from->remote);
+
 	way->heard = m->now.mono;
 	way->tries = 0;
-	lm_m_arm(m, &way->due, LM_M_RELAY_KEEP);
+	/* What we send from elsewhere than the relay thinks is lost. */
+	lm_m_arm(m, &way->due, agreed ? LM_M_RELAY_KEEP : LM_SEC);
 }
 
 static struct relay_way *by_id(const struct lm_mesh *m, const struct peer *relay, uint64_t id)
@@ -211,7 +227,7 @@ static void on_offer(struct lm_mesh *m, struct peer *relay, const struct lm_path
 			fail(m, way, LM_M_RELAY_AGAIN);
 		return;
 	}
-	confirmed(m, way);
+	confirmed(m, way, from);
 	lm_m_send_frame(m, relay->current, from, &yes, ACCEPT_PAD);
 }
 
@@ -230,7 +246,7 @@ static void on_ready(struct lm_mesh *m, struct peer *relay, const struct lm_path
 		fail(m, way, LM_M_RELAY_AGAIN);
 		return;
 	}
-	confirmed(m, way);
+	confirmed(m, way, from);
 	if (!was_open && p->current == NULL)
 		lm_m_connect_way(m, p, &way->path);
 }

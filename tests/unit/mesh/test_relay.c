@@ -248,6 +248,52 @@ static void test_roaming(void **state)
 	}
 }
 
+/* One has IPv4 alone, the other one IPv6: neither has an address to try, and the relay has both. */
+static void test_families(void **state)
+{
+	struct trio t;
+
+	(void)state;
+	trio_begin(&t, 9);
+	t.cut = false;
+	t.p.b->wan[0] =
+	    (struct lm_endpoint){{.family = 6, .b = {0x20, 0x01, 0x0d, 0xb8, [15] = 2}}, 4500};
+	t.r->n_wan = 2;
+	t.r->wan[1] =
+	    (struct lm_endpoint){{.family = 6, .b = {0x20, 0x01, 0x0d, 0xb8, [15] = 3}}, 4500};
+	trio_start(&t);
+	assert_true(world_until(&t.p.w, 5 * LM_SEC, relayed_up, &t));
+	assert_int_equal(talk(&t, 5 * LM_SEC), 0);
+	trio_end(&t);
+}
+
+/* The way to the relay changes again and again, by probes of which some are lost: the end and the
+ * relay agree soon from where its datagrams come. */
+static void test_places(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct trio t;
+		uint64_t missed = 0, lost;
+
+		trio_begin(&t, seed);
+		t.r->n_wan = 2;
+		t.r->wan[1] = (struct lm_endpoint){lm_ip4((uint8_t[]){192, 0, 2, 77}), 4500};
+		trio_start(&t);
+		assert_true(world_until(&t.p.w, 5 * LM_SEC, relayed_up, &t));
+		t.p.w.loss = 50;
+		lost = t.p.w.esp_lost;
+		for (unsigned i = 0; i < 12; i++) {
+			t.r->latency[i % 2] = 40 * LM_MSEC;
+			t.r->latency[1 - i % 2] = 0;
+			missed += talk(&t, 8 * LM_SEC);
+		}
+		missed -= t.p.w.esp_lost - lost;
+		assert_true(missed <= 30); /* what is in flight at a change */
+		trio_end(&t);
+	}
+}
+
 /* Not needed any more: after a while neither end nor relay has anything of it left. */
 static void test_idle(void **state)
 {
@@ -380,6 +426,8 @@ int main(void)
 	    cmocka_unit_test(test_revoked),
 	    cmocka_unit_test(test_relay_dies),
 	    cmocka_unit_test(test_roaming),
+	    cmocka_unit_test(test_families),
+	    cmocka_unit_test(test_places),
 	    cmocka_unit_test(test_idle),
 	    cmocka_unit_test(test_room),
 	    cmocka_unit_test(test_no_room_in_data_plane),
