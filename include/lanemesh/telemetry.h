@@ -156,7 +156,7 @@ enum lm_ctr_kind {
 	X(SESSIONS_DOWN, "sessions_down", EVENTS, EVENT, "peers that went down")                   \
 	X(REKEYS, "rekeys", EVENTS, EVENT, "sessions replaced by a newer one")                     \
 	X(KEYS_SPENT, "keys_spent", EVENTS, EVENT,                                                 \
-	  "sessions out of numbers or bytes, without a successor")                             \
+	  "sessions that used up their keys without a rekey")                                      \
 	X(MOVES, "moves", EVENTS, EVENT, "peers whose traffic took another path")                  \
 	X(FAILOVERS, "failovers", EVENTS, EVENT, "of these, away from a path that died")           \
 	X(SIGNALS_SENT, "signals_sent", EVENTS, EVENT, "coordinators asked to wake a peer up")     \

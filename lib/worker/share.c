@@ -73,12 +73,16 @@ static void stop(struct lm_share *s)
 	s->epoch++;
 }
 
-/* Below the mean it would change nothing, and take long to come back. */
+/* Below the mean it would change nothing, and take long to come back. Nor may it fall without end
+ * where dropping alone fills the worker: who is cut to nothing still costs his packets' way here.
+ */
 static uint32_t lower(const struct lm_share *s)
 {
 	uint32_t level = (s->level < s->max ? s->level : s->max) / 4 * 3;
 	uint32_t mean = s->active > 0 ? (uint32_t)(s->kept / s->active) : 0;
 
+	if (mean < s->max / LM_SHARE_LEAST)
+		mean = s->max / LM_SHARE_LEAST;
 	return level > mean ? level : mean;
 }
 

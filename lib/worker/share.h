@@ -26,6 +26,7 @@
 #define LM_SHARE_KEEP_ALL 65536u
 #define LM_SHARE_CALM	  4  /* epochs in which nobody was cut: it is over */
 #define LM_SHARE_MEMORY	  32 /* epochs: at least as long peers that sent nothing count */
+#define LM_SHARE_LEAST	  16 /* part of what the largest sends that it keeps at least */
 #define LM_SHARE_DOMINANT 32 /* who costs less than this part of all is never cut */
 
 struct lm_share_peer {

@@ -3,8 +3,8 @@
  * WAN to LAN, from top to bottom:
  *
  *   frame -> to our mesh port? -> SPI -> lane ours? -> peer's share -> open a burst
- *         -> source the peer's? -> congestion mark -> route -> neighbour: send | kernel, control:
- * punt | drop
+ *         -> source the peer's? -> congestion mark -> route
+ *         -> neighbour: send | kernel, control: punt | drop
  *
  * What comes through a relay, or is for us to relay, takes a turn through relay.c.
  *

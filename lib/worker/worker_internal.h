@@ -240,7 +240,8 @@ struct lm_worker {
 	uint64_t lanes;	  /* const: bit j: lane j belongs to this worker */
 	int cpu;	  /* const; -1: any */
 	bool sharing;	  /* packets are weighed: lm_share_take */
-	unsigned waiting; /* packets of this loop that came from a WAN with more waiting behind */
+	unsigned waiting; /* packets of this loop from a WAN or another worker with more waiting
+			     behind */
 	struct lm_aead *aead;
 	struct rte_ring *handover;	  /* const; many workers in, this one out */
 	struct rte_ring *inject, *urgent; /* const; control in, worker 0 out; NULL for the others */

@@ -190,6 +190,33 @@ static void little_traffic(void **state)
 	lm_share_free(&m.share);
 }
 
+/* Beside it, dropping the flood may fill the worker on its own: then cutting deeper wins nothing,
+ * and the flooder, who may be an honest large site, keeps something. */
+static void a_flood_that_nothing_empties(void **state)
+{
+	static const struct {
+		unsigned len, times;
+	} cases[] = {{64, 3}, {64, 6}, {576, 6}, {1400, 12}};
+
+	(void)state;
+	for (unsigned c = 0; c < LM_ARRAY_SIZE(cases); c++) {
+		double goodput;
+		struct model m;
+
+		start(&m, 2, cases[c].len, cases[c].times);
+		m.peer[1].rate = 2000;
+		run(&m, 200);
+		run(&m, 200);
+		goodput = delivered(&m, 0) * cases[c].times;
+		print_message("%u bytes, %u times what can be done: %.2f of it done, %.2f of the "
+			      "other's\n",
+			      cases[c].len, cases[c].times, goodput, delivered(&m, 1));
+		assert_true(goodput > 0.1);
+		assert_true(delivered(&m, 1) > 1.2 / cases[c].times);
+		lm_share_free(&m.share);
+	}
+}
+
 /* Overload by all alike: nothing is thrown away early, so what is carried is what can be. */
 static void all_alike(void **state)
 {
@@ -248,8 +275,11 @@ static void it_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(one_floods), cmocka_unit_test(little_traffic),
-	    cmocka_unit_test(all_alike),  cmocka_unit_test(idle_capacity),
+	    cmocka_unit_test(one_floods),
+	    cmocka_unit_test(little_traffic),
+	    cmocka_unit_test(a_flood_that_nothing_empties),
+	    cmocka_unit_test(all_alike),
+	    cmocka_unit_test(idle_capacity),
 	    cmocka_unit_test(it_ends),
 	};
 
