@@ -34,17 +34,25 @@ static inline enum lm_esp_status lm_replay_check(const struct lm_replay *r, uint
 	return LM_ESP_OK;
 }
 
+/* After crypto, for nearly all numbers: counts the number as seen when it comes next, or a little
+ * later; else false, and lm_replay_commit decides. */
+static inline bool lm_replay_next(struct lm_replay *r, uint32_t seq)
+{
+	if (seq <= r->top || seq / 64 != r->top / 64)
+		return false;
+	r->top = seq;
+	r->newest |= UINT64_C(1) << (seq & 63);
+	return true;
+}
+
 /* After crypto: the same verdicts, and on LM_ESP_OK the number counts as seen. Asks again, since
  * an earlier packet of the same burst may have had the number or moved the window. */
 static inline enum lm_esp_status lm_replay_commit(struct lm_replay *r, uint32_t seq)
 {
 	enum lm_esp_status status;
 
-	if (__builtin_expect(seq > r->top && seq / 64 == r->top / 64, 1)) { /* in order */
-		r->top = seq;
-		r->newest |= UINT64_C(1) << (seq & 63);
+	if (__builtin_expect(lm_replay_next(r, seq), 1))
 		return LM_ESP_OK;
-	}
 	status = lm_replay_check(r, seq);
 	if (status != LM_ESP_OK)
 		return status;

@@ -23,8 +23,7 @@ static inline void lm_batch_put4(struct lm_batch *b, unsigned i, struct rte_mbuf
 {
 	b->m[i] = m;
 	b->ip[i] = ip;
-	b->dst4[i] = lm_be32(ip + 16);
-	b->src4[i] = lm_be32(ip + 12);
+	b->addr4[i] = (struct lm_pair){.dst = lm_be32(ip + 16), .src = lm_be32(ip + 12)};
 }
 
 /* ip: a checked packet of either family in m. */
@@ -35,7 +34,7 @@ static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, uint8_t 
 	lm_batch_put4(b, i, m, ip);
 	if (!lm_is_ip4(ip)) {
 		/* Looked up in vain: cheaper than two lists for a burst of one family. */
-		b->dst4[i] = b->src4[i] = 0;
+		b->addr4[i] = (struct lm_pair){0};
 		b->dst6[b->n6] = ip + 24;
 		b->src6[b->n6] = ip + 8;
 		b->at6[b->n6++] = (uint8_t)i;
@@ -44,8 +43,7 @@ static inline void lm_batch_add(struct lm_batch *b, struct rte_mbuf *m, uint8_t 
 
 static inline void lm_batch_lookup4(struct lm_batch *b, const struct lm_fwd *f)
 {
-	lm_fwd_lookup4(f, b->dst4, b->dst, b->n);
-	lm_fwd_lookup4(f, b->src4, b->src, b->n);
+	lm_fwd_lookup4(f, &b->addr4[0].dst, &b->hop[0].dst, 2 * b->n);
 }
 
 static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
@@ -58,8 +56,7 @@ static inline void lm_batch_lookup(struct lm_batch *b, const struct lm_fwd *f)
 		lm_fwd_lookup6(f, b->dst6, dst, b->n6);
 		lm_fwd_lookup6(f, b->src6, src, b->n6);
 		for (unsigned k = 0; k < b->n6; k++) {
-			b->dst[b->at6[k]] = dst[k];
-			b->src[b->at6[k]] = src[k];
+			b->hop[b->at6[k]] = (struct lm_pair){.dst = dst[k], .src = src[k]};
 		}
 	}
 }

@@ -103,6 +103,7 @@ static int create_pool(struct lm_dp *dp, const struct lm_dp_config *cfg, struct 
 
 static int open_port(struct lm_dp *dp, const struct lm_dp_port_config *c, struct lm_error *err)
 {
+	const uint16_t ip4 = htobe16(LM_ETHERTYPE_IP4);
 	struct lm_dp_port *p = &dp->port[dp->n_ports];
 	const struct lm_port_config cfg = {
 	    .name = c->name,
@@ -135,7 +136,10 @@ static int open_port(struct lm_dp *dp, const struct lm_dp_port_config *c, struct
 	p->queues = (uint16_t)lm_port_queues(p->port);
 	p->udp_csum = lm_port_udp_checksum(p->port);
 	p->mtu = lm_port_mtu(p->port);
+	p->lan_mtu = p->role == LM_DP_LAN ? p->mtu : 0;
 	p->mac = lm_port_mac(p->port);
+	memcpy(&p->from_us4, p->mac.b, sizeof(p->mac.b));
+	memcpy((uint8_t *)&p->from_us4 + sizeof(p->mac.b), &ip4, sizeof(ip4));
 	return 0;
 }
 

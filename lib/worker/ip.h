@@ -47,20 +47,42 @@ static inline uint16_t lm_half(const void *p)
 	return v;
 }
 
-/* Do an IPv4 packet's type and a header without options begin here, at the frame's byte 12? */
-static inline bool lm_is_plain4(const uint8_t *type)
+static inline void lm_put16(void *p, uint16_t v)
 {
-	return (lm_word(type) & htobe32(0xffffff00)) == htobe32(LM_ETHERTYPE_IP4 << 16 | 0x4500);
+	v = htobe16(v);
+	memcpy(p, &v, 2);
+}
+
+/* 16 bytes that are compared at once. */
+typedef uint64_t lm_vec __attribute__((vector_size(16)));
+static inline lm_vec lm_vec_at(const void *p)
+{
+	lm_vec v;
+
+	memcpy(&v, p, 16);
+	return v;
+}
+
+static inline uint64_t lm_quad(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, 8);
+	return v;
+}
+
+/* 0 when an IPv4 packet's type and a header without options begin here, at the frame's byte 12. */
+static inline uint32_t lm_not_plain4(const uint8_t *type)
+{
+	return (lm_word(type) & htobe32(0xffffff00)) ^ htobe32(LM_ETHERTYPE_IP4 << 16 | 0x4500);
 }
 
 /* Is the checksum of the IPv4 header at p right? ihl: its length, at least 20. */
 static inline bool lm_ip4_intact(const uint8_t *p, unsigned ihl)
 {
-	uint64_t sum = 0;
+	uint64_t sum = (uint64_t)lm_word(p) + lm_word(p + 4) + lm_word(p + 8) + lm_word(p + 12) +
+		       lm_word(p + 16);
 
-	/* The fixed part without a loop; options are rare. */
-	for (unsigned i = 0; i < sizeof(struct lm_ip4_hdr); i += 4)
-		sum += lm_word(p + i);
 	for (unsigned i = sizeof(struct lm_ip4_hdr); i < ihl; i += 4)
 		sum += lm_word(p + i);
 	/* In ones' complement arithmetic 2^16 is 1, and a sum that is not 0 is minus 0 when 0xffff
@@ -97,6 +119,17 @@ static inline unsigned lm_ip6_total(const uint8_t *p, unsigned have)
 static inline bool lm_mac_equal(const uint8_t *a, const uint8_t *b)
 {
 	return lm_word(a) == lm_word(b) && lm_half(a + 4) == lm_half(b + 4);
+}
+
+/* An address as it is in the first 8 bytes of a frame to it; the other 2 bytes are not LM_MAC_BITS.
+ */
+#define LM_MAC_BITS htobe64(0xffffffffffff0000)
+static inline uint64_t lm_mac_quad(const struct lm_mac *mac)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, mac->b, sizeof(mac->b));
+	return v;
 }
 
 static inline bool lm_is_ip4(const uint8_t *p)

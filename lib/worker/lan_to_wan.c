@@ -59,26 +59,27 @@ static bool kernel_wants6(const uint8_t *ip)
 	return lm_ip6_link_local(dst) || lm_ip6_routable(dst);
 }
 
-/* Is there room for ESP around the packet in m, a frame? */
-static inline bool has_room(const struct rte_mbuf *m)
-{
-	return m->data_off + LM_ETH_LEN >= LM_ESP_HEADROOM &&
-	       rte_pktmbuf_tailroom(m) >= LM_ESP_TAILROOM;
-}
-
-/* The frame that nearly all are: for us, an intact IPv4 header without options, to be routed. What
- * is not, take_frame sorts out. */
-static inline bool is_plain(const struct lm_dp_port *p, const struct rte_mbuf *m,
-			    const uint8_t *frame)
+/* The frame that nearly all are: for us, an intact IPv4 header without options, to be routed, with
+ * room for ESP around it. What is not, take_frame sorts out. Nearly all are right in every way: so
+ * all that may be wrong is gathered, and asked for once. */
+static inline bool is_plain(uint64_t mac, const struct rte_mbuf *m, const uint8_t *frame)
 {
 	const uint8_t *ip = frame + LM_ETH_LEN;
-	int total = lm_be16(ip + 2);
+	int have = m->data_len - LM_ETH_LEN, total = lm_be16(ip + 2);
+	uint64_t wrong = (lm_quad(frame) ^ mac) & LM_MAC_BITS;
+	int lengths;
 
-	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + sizeof(struct lm_ip4_hdr) &&
-	       lm_mac_equal(frame, p->mac.b) && lm_is_plain4(frame + 12) &&
-	       total >= (int)sizeof(struct lm_ip4_hdr) && total <= m->data_len - LM_ETH_LEN &&
-	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr)) && !lm_ip4_special[ip[16]] &&
-	       lm_word(ip + 12) != 0 && has_room(m);
+	if (unlikely(have < (int)sizeof(struct lm_ip4_hdr)))
+		return false;
+	lengths = (have - total) | (total - (int)sizeof(struct lm_ip4_hdr)) |
+		  (m->data_off + LM_ETH_LEN - (int)LM_ESP_HEADROOM) |
+		  (m->buf_len - m->data_off - m->data_len - (int)LM_ESP_TAILROOM);
+	wrong |= lm_not_plain4(frame + 12);
+	wrong |= m->nb_segs ^ 1u;
+	wrong |= (lengths < 0) | (lm_word(ip + 12) == 0);
+	wrong |= lm_ip4_special[ip[16]];
+	wrong |= !lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
+	return wrong == 0;
 }
 
 /* True: an IP packet to be routed, m's data begins with it. Otherwise m is dealt with. */
@@ -280,12 +281,12 @@ static __rte_noinline void route_in_full(struct lm_worker *w, uint16_t port,
 	const struct lm_adj *adjs = lm_fwd_adjs(f);
 	struct rte_mbuf *m = b->m[i];
 
-	if (adjs[b->dst[i]].kind == LM_ROUTE_TO_ME)
-		to_me(w, port, m, &adjs[b->src[i]]);
-	else if (!lm_source_ok(lm_rcu_load(&w->dp->own), f, b->ip[i], b->src[i]))
+	if (adjs[b->hop[i].dst].kind == LM_ROUTE_TO_ME)
+		to_me(w, port, m, &adjs[b->hop[i].src]);
+	else if (!lm_source_ok(lm_rcu_load(&w->dp->own), f, b->ip[i], b->hop[i].src))
 		lm_drop(w, m, LM_C_LAN_SOURCE_NOT_OURS);
 	else
-		route_one(w, port, m, &adjs[b->dst[i]]);
+		route_one(w, port, m, &adjs[b->hop[i].dst]);
 }
 
 /* The batch of plain packets: those that go to a peer, without detours. */
@@ -299,13 +300,13 @@ static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
 	if (unlikely(own == NULL))
 		own = &nobody;
 	for (unsigned i = 0; i < b->n; i++) {
-		const struct lm_adj *adj = &adjs[b->dst[i]];
+		const struct lm_adj *adj = &adjs[b->hop[i].dst];
 		struct rte_mbuf *m = b->m[i];
 		uint8_t *ip = b->ip[i];
 		unsigned len = lm_be16(ip + 2);
 
 		if (likely(adj->kind == LM_ROUTE_PEER && ip[8] > 1 &&
-			   lm_srccheck4_quick(own, b->src4[i], &adjs[b->src[i]]))) {
+			   lm_srccheck4_quick(own, b->addr4[i].src, &adjs[b->hop[i].src]))) {
 			to_peer(w, port, m, ip, len, adj->peer, true);
 		} else {
 			lm_mbuf_set(m, ip, len);
@@ -372,8 +373,7 @@ static void route(struct lm_worker *w, uint16_t port)
 static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct rte_mbuf **pkts,
 				     unsigned n)
 {
-	const struct lm_dp_port *p = &w->dp->port[port];
-	uint64_t bytes = 0;
+	uint64_t mac = lm_mac_quad(&w->dp->port[port].mac), bytes = 0;
 	unsigned plain = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -382,7 +382,7 @@ static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct 
 
 		lm_prefetch_frame(pkts, i, n);
 		bytes += m->pkt_len;
-		if (likely(is_plain(p, m, frame)))
+		if (likely(is_plain(mac, m, frame)))
 			lm_batch_put4(&w->plain, plain++, m, frame + LM_ETH_LEN);
 		else if (take_frame(w, port, m))
 			lm_batch_add(&w->other, m, frame + LM_ETH_LEN);

@@ -68,12 +68,12 @@ static inline void lm_prefetch_out(const struct lm_worker *w, const struct lm_ad
 	const struct lm_peer_slot *peers = w->dp->peer;
 
 	for (unsigned i = 0; i < b->n; i++)
-		rte_prefetch0(&adjs[b->dst[i]]);
+		rte_prefetch0(&adjs[b->hop[i].dst]);
 	for (unsigned i = 0; i < b->n; i++)
-		if (adjs[b->dst[i]].kind == LM_ROUTE_PEER)
-			rte_prefetch0(&peers[adjs[b->dst[i]].peer]);
+		if (adjs[b->hop[i].dst].kind == LM_ROUTE_PEER)
+			rte_prefetch0(&peers[adjs[b->hop[i].dst].peer]);
 	for (unsigned i = 0; i < b->n; i++) {
-		const struct lm_adj *adj = &adjs[b->dst[i]];
+		const struct lm_adj *adj = &adjs[b->hop[i].dst];
 		const struct lm_sas_out *out;
 		const char *path;
 

@@ -18,10 +18,10 @@
 #include "worker_internal.h"
 
 #define UDP_LEN	       ((unsigned)sizeof(struct lm_udp_hdr))
-#define PROTO_FRAGMENT 44   /* IPv6 */
-#define IP4_PLAIN      0x45 /* without options */
-/* IPv4 without options, UDP, the head of ESP. */
-#define PLAIN_ESP_MIN (sizeof(struct lm_ip4_hdr) + sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN)
+#define PROTO_FRAGMENT 44 /* IPv6 */
+/* IPv4 without options, UDP; the head of ESP. */
+#define PLAIN_OFF (sizeof(struct lm_ip4_hdr) + sizeof(struct lm_udp_hdr))
+#define PLAIN_MIN (PLAIN_OFF + LM_ESP_HEAD_LEN)
 
 static struct lm_endpoint endpoint(const uint8_t *ip, bool source)
 {
@@ -45,11 +45,11 @@ static inline uint32_t endpoint_hash(const uint8_t *ip, uint16_t port, uint64_t 
 	uint64_t hi, lo, h = (uint64_t)port << 48 ^ relay * odd;
 
 	if (likely(lm_is_ip4(ip))) {
-		h ^= (uint64_t)lm_word(ip + 12) << 16 | lm_be16(ip + (ip[0] & 15u) * 4);
+		h ^= (uint64_t)lm_word(ip + 12) << 16 | lm_half(ip + (ip[0] & 15u) * 4);
 	} else {
 		memcpy(&hi, ip + 8, 8);
 		memcpy(&lo, ip + 16, 8);
-		h ^= (hi * odd ^ lo) * odd ^ lm_be16(ip + sizeof(struct lm_ip6_hdr));
+		h ^= (hi * odd ^ lo) * odd ^ lm_half(ip + sizeof(struct lm_ip6_hdr));
 	}
 	return (uint32_t)(h * odd >> 32) | 1;
 }
@@ -134,42 +134,53 @@ static __rte_noinline bool take_frame(struct lm_worker *w, uint16_t port, struct
 	return false;
 }
 
-/* What is_plain compares with, as in memory. */
+/* What frames to our mesh port have in common: their first 16 bytes, and 16 from TTL to UDP ports.
+ */
 struct plain {
-	const uint8_t *mac;
-	uint32_t address; /* the first of our IPv4 addresses on the port; 0 = none */
-	uint16_t udp_port;
+	lm_vec head, ports;
 };
+
+static const uint8_t HEAD_BITS[16] = {255, 255, 255, 255, 255, 255, [12] = 255, 255, 255},
+		     PORTS_BITS[16] = {0, 255, [8] = 255, 255, 255, 255, 0, 0, 255, 255};
+#define PORTS_AT 22u /* frame's byte */
 
 static struct plain plain_of(const struct lm_dp_port *p)
 {
 	const struct lm_addresses *own = lm_rcu_load(&p->addresses);
-	struct plain plain = {.mac = p->mac.b, .udp_port = htobe16(p->udp_port)};
+	uint8_t head[16] = {0}, ports[16] = {[0] = 1}; /* nothing has that after PORTS_BITS */
 
-	for (unsigned i = 0; own != NULL && i < own->n && plain.address == 0; i++)
-		if (own->ips[i].family == 4)
-			plain.address = lm_word(own->ips[i].b);
-	return plain;
+	memcpy(head, p->mac.b, sizeof(p->mac.b));
+	lm_put16(head + 12, LM_ETHERTYPE_IP4);
+	head[14] = 0x45;
+	ports[1] = LM_PROTO_UDP;
+	lm_put16(ports + 14, p->udp_port);
+	for (unsigned i = 0; own != NULL && i < own->n && ports[0] != 0; i++) {
+		if (own->ips[i].family != 4)
+			continue;
+		memcpy(ports + 8, own->ips[i].b, 4);
+		ports[0] = 0;
+	}
+	return (struct plain){.head = lm_vec_at(head), .ports = lm_vec_at(ports)};
 }
 
-/* The frame that nearly all are: UDP over IPv4 without options, to our mesh port, as long as ESP's
- * head at least. What is not, take_frame sorts out. */
+/* The frame that nearly all are: UDP over IPv4 without options, to our mesh port, nothing cut off
+ * or left over, as long as ESP's head at least. What is not, take_frame sorts out. Nearly all are
+ * right in every way: so all that may be wrong is gathered, and asked for once. */
 static inline bool is_plain(const struct plain *plain, const struct rte_mbuf *m,
 			    const uint8_t *frame)
 {
-	/* Of the bytes 6 to 9: any fragment but DF, and the protocol. */
-	const uint32_t fragment_proto = htobe32(0xbfff00ff), whole_udp = htobe32(LM_PROTO_UDP);
 	const uint8_t *ip = frame + LM_ETH_LEN, *udp = ip + sizeof(struct lm_ip4_hdr);
-	int total = lm_be16(ip + 2), udp_len = lm_be16(udp + 4);
+	int have = m->data_len - LM_ETH_LEN, total = lm_be16(ip + 2);
+	lm_vec differ = ((lm_vec_at(frame) & lm_vec_at(HEAD_BITS)) ^ plain->head) |
+			((lm_vec_at(frame + PORTS_AT) & lm_vec_at(PORTS_BITS)) ^ plain->ports);
+	uint64_t wrong = differ[0] | differ[1];
 
-	return m->nb_segs == 1 && m->data_len >= LM_ETH_LEN + PLAIN_ESP_MIN &&
-	       lm_mac_equal(frame, plain->mac) && lm_is_plain4(frame + 12) &&
-	       (lm_word(ip + 6) & fragment_proto) == whole_udp &&
-	       lm_word(ip + 16) == plain->address && lm_half(udp + 2) == plain->udp_port &&
-	       lm_half(udp) != 0 && total <= m->data_len - LM_ETH_LEN &&
-	       udp_len <= total - (int)sizeof(struct lm_ip4_hdr) &&
-	       udp_len >= (int)(sizeof(struct lm_udp_hdr) + LM_ESP_HEAD_LEN) &&
-	       lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
+	wrong |= lm_half(ip + 6) & htobe16(0xbfff); /* any fragment; DF may be */
+	wrong |= m->pkt_len ^ m->data_len;	    /* one segment */
+	wrong |= (total - (int)sizeof(struct lm_ip4_hdr)) ^ lm_be16(udp + 4);
+	wrong |= (((have - total) | (total - (int)PLAIN_MIN)) < 0) | (lm_half(udp) == 0);
+	wrong |= !lm_ip4_intact(ip, sizeof(struct lm_ip4_hdr));
+	return wrong == 0;
 }
 
 /* A message under the keys of a session that has SAs: its SPI is known to the peer alone, and to
@@ -243,53 +254,78 @@ static __rte_noinline void not_our_sa(struct lm_worker *w, uint16_t port, struct
 		lm_hand_over(w, (spi & LM_SPI_LANE_MASK) % w->dp->n_workers, m, LM_HAND_ESP, port);
 }
 
-/* Finds the SA; what is left to the cipher is queued. ip: outer header; esp: len bytes. */
-static inline void take_esp(struct lm_worker *w, const struct lm_sa_table *sas, uint16_t port,
-			    struct rte_mbuf *m, const uint8_t *ip, uint8_t *esp, unsigned len,
-			    bool handed)
+/* Number i of what is left to the cipher. */
+static inline void queue(struct lm_crypt *c, unsigned i, struct rte_mbuf *m, struct lm_sa_in *sa,
+			 const uint8_t *ip)
+{
+	c->sa[i] = sa;
+	c->outer_ip[i] = ip;
+	c->m[i] = m;
+}
+
+static inline bool lane_ours(const struct lm_worker *w, uint32_t spi)
+{
+	return w->lanes >> (spi & LM_SPI_LANE_MASK) & 1;
+}
+
+/* Finds the SA; what is left to the cipher becomes number *queued. False: not an SA of ours. ip:
+ * outer header; esp: len bytes. */
+static inline bool take_sa(struct lm_worker *w, const struct lm_sa_table *sas, unsigned *queued,
+			   struct rte_mbuf *m, const uint8_t *ip, uint8_t *esp, unsigned len)
 {
 	struct lm_crypt *c = &w->crypt;
 	uint32_t spi = lm_be32(esp);
 	struct lm_esp_rx rx = {.sa = lm_sa_table_sa(sas, spi), .data = esp, .len = len};
 	enum lm_esp_status status;
 
-	if (unlikely(rx.sa == NULL || (w->lanes >> (spi & LM_SPI_LANE_MASK) & 1) == 0)) {
-		not_our_sa(w, port, m, rx.sa, spi, handed);
-		return;
-	}
+	if (unlikely(rx.sa == NULL || !lane_ours(w, spi)))
+		return false;
 	if (unlikely(w->sharing) && !lm_share_take(&w->share, rx.sa->peer, len)) {
 		lm_drop(w, m, LM_C_PEER_OVER_SHARE);
-		return;
+		return true;
 	}
-	status = lm_esp_open_begin(&rx, &c->op[c->n]);
-	if (unlikely(status != LM_ESP_OK)) {
+	status = lm_esp_open_begin(&rx, &c->op[*queued]);
+	if (likely(status == LM_ESP_OK))
+		queue(c, (*queued)++, m, rx.sa, ip);
+	else
 		lm_drop(w, m, status_counter(status));
-		return;
-	}
-	c->sa[c->n] = rx.sa;
-	c->outer_ip[c->n] = ip;
-	c->m[c->n++] = m;
+	return true;
+}
+
+/* The same for a datagram that is not plain. */
+static void take_esp(struct lm_worker *w, const struct lm_sa_table *sas, uint16_t port,
+		     struct rte_mbuf *m, const uint8_t *ip, uint8_t *esp, unsigned len, bool handed)
+{
+	uint32_t spi = lm_be32(esp);
+
+	if (!take_sa(w, sas, &w->crypt.n, m, ip, esp, len))
+		not_our_sa(w, port, m, lm_sa_table_sa(sas, spi), spi, handed);
+}
+
+/* The newest packet of an SA came from elsewhere than the one before it. */
+static __rte_noinline void note_moved(struct lm_worker *w, uint16_t port, struct lm_sa_in *sa,
+				      const uint8_t *outer, uint64_t relay, uint32_t hash)
+{
+	struct lm_endpoint from = endpoint(outer, true);
+
+	if (!lm_ip_is_special(&from.ip) &&
+	    lm_punt_moved(w, port, sa->spi & ~LM_SPI_LANE_MASK, &from, relay))
+		sa->from_hash = hash;
 }
 
 /* An authentic packet says that the peer lives, and perhaps that it has moved. */
-static inline void note_alive(struct lm_worker *w, uint16_t port, const struct lm_esp_rx *rx,
+static inline void note_alive(struct lm_worker *w, uint16_t port, struct lm_sa_in *sa, bool newest,
 			      const uint8_t *outer, uint64_t relay)
 {
-	struct lm_sa_in *sa = rx->sa;
-	struct lm_endpoint from;
 	uint32_t hash;
 
 	if (sa->last_seen != w->now)
 		__atomic_store_n(&sa->last_seen, w->now, __ATOMIC_RELAXED);
-	if (!rx->newest)
+	if (!newest)
 		return;
 	hash = endpoint_hash(outer, port, relay);
-	if (likely(sa->from_hash == hash))
-		return;
-	from = endpoint(outer, true);
-	if (!lm_ip_is_special(&from.ip) &&
-	    lm_punt_moved(w, port, sa->spi & ~LM_SPI_LANE_MASK, &from, relay))
-		sa->from_hash = hash;
+	if (unlikely(sa->from_hash != hash))
+		note_moved(w, port, sa, outer, relay, hash);
 }
 
 static inline bool routable(const uint8_t *ip)
@@ -297,48 +333,62 @@ static inline bool routable(const uint8_t *ip)
 	return lm_is_ip4(ip) ? lm_ip4_routable(lm_be32(ip + 16)) : lm_ip6_routable(ip + 24);
 }
 
-/* The inner packet takes the congestion mark over, if it can. */
-static inline bool ecn_ok(uint8_t *ip, const uint8_t *outer)
+/* Packet i of those that were deciphered, in full. Its length, 0 when it is dropped. */
+static __rte_noinline unsigned unwrap_in_full(struct lm_worker *w, uint16_t port, unsigned i)
 {
-	if (likely((ip[1] & 3) == (outer[1] & 3) && lm_is_ip4(ip) && lm_is_ip4(outer)))
-		return true;
-	return lm_ecn_apply(ip, lm_ip_tos(outer));
+	struct lm_crypt *c = &w->crypt;
+	struct lm_esp_rx rx = {.sa = c->sa[i]};
+	struct rte_mbuf *m = c->m[i];
+	const uint8_t *outer = c->outer_ip[i];
+	enum lm_esp_status status = lm_esp_open_end(&rx, &c->op[i]);
+
+	if (status == LM_ESP_OK || status == LM_ESP_DUMMY)
+		note_alive(w, port, rx.sa, rx.newest, outer, i < c->straight ? 0 : c->relay[i]);
+	/* Bridging is not there yet. */
+	if (status != LM_ESP_OK || rx.next == LM_PROTO_ETHERNET) {
+		lm_drop(w, m, status_counter(status == LM_ESP_OK ? LM_ESP_NEXT : status));
+		return 0;
+	}
+	if (!lm_ecn_apply(rx.data, lm_ip_tos(outer))) {
+		lm_drop(w, m, LM_C_INNER_ECN);
+	} else {
+		lm_mbuf_set(m, rx.data, rx.len);
+		w->other.peer[w->other.n] = rx.sa->peer;
+		lm_batch_add(&w->other, m, rx.data);
+	}
+	return rx.len;
 }
 
-/* What has been deciphered goes into the batches. */
+/* What has been deciphered goes into the batches. Plain packets came straight, have IPv4 without
+ * options outside and inside, the same congestion mark, and are in order in every way. */
 static __rte_noinline void unwrap(struct lm_worker *w, uint16_t port)
 {
+	/* An IPv4 header's first bytes: version and length; ECN, that must be as inside. */
+	const uint32_t first_ecn = htobe32(0xff030000);
 	struct lm_crypt *c = &w->crypt;
 	unsigned opened = 0, plain = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < c->n; i++) {
-		struct lm_esp_rx rx = {.sa = c->sa[i]};
-		struct rte_mbuf *m = c->m[i];
+		struct lm_sa_in *sa = c->sa[i];
+		const struct lm_aead_op *op = &c->op[i];
+		uint8_t *ip = op->dst;
 		const uint8_t *outer = c->outer_ip[i];
-		enum lm_esp_status status = lm_esp_open_end(&rx, &c->op[i]);
+		unsigned len = lm_esp_plain4(op);
+		uint32_t seq = lm_esp_number(op->aad);
+		uint32_t other = ((lm_word(ip) ^ lm_word(outer)) & first_ecn) | (len == 0) |
+				 lm_ip4_special[ip[16]] | (i >= c->straight) | !op->ok;
 
-		if (likely(status == LM_ESP_OK || status == LM_ESP_DUMMY))
-			note_alive(w, port, &rx, outer, likely(i < c->straight) ? 0 : c->relay[i]);
-		/* Bridging is not there yet. */
-		if (unlikely(status != LM_ESP_OK || rx.next == LM_PROTO_ETHERNET)) {
-			lm_drop(w, m, status_counter(status == LM_ESP_OK ? LM_ESP_NEXT : status));
-			continue;
-		}
-		opened++;
-		bytes += rx.len;
-		if (unlikely(!ecn_ok(rx.data, outer))) {
-			lm_drop(w, m, LM_C_INNER_ECN);
-			continue;
-		}
-		if (likely(rx.data[0] == IP4_PLAIN && !lm_ip4_special[rx.data[16]])) {
-			w->plain.peer[plain] = rx.sa->peer;
-			lm_batch_put4(&w->plain, plain++, m, rx.data);
+		if (likely(other == 0) && likely(lm_replay_next(&sa->replay, seq))) {
+			lm_esp_opened(sa, len);
+			note_alive(w, port, sa, true, outer, 0);
+			w->plain.peer[plain] = sa->peer;
+			lm_batch_put4(&w->plain, plain++, c->m[i], ip);
 		} else {
-			lm_mbuf_set(m, rx.data, rx.len);
-			w->other.peer[w->other.n] = rx.sa->peer;
-			lm_batch_add(&w->other, m, rx.data);
+			len = unwrap_in_full(w, port, i);
 		}
+		opened += len > 0;
+		bytes += len;
 	}
 	w->plain.n = plain;
 	lm_count(&w->counters, LM_C_OPENED_PACKETS, opened);
@@ -374,11 +424,11 @@ static __rte_noinline void route_in_full(struct lm_worker *w, uint16_t port,
 					 const struct lm_batch *b, unsigned i)
 {
 	const struct lm_fwd *f = w->dp->fwd;
-	const struct lm_adj *adj = &lm_fwd_adjs(f)[b->dst[i]];
+	const struct lm_adj *adj = &lm_fwd_adjs(f)[b->hop[i].dst];
 	struct rte_mbuf *m = b->m[i];
 	uint32_t peer = b->peer[i];
 
-	if (!lm_source_ok(lm_rcu_load(&w->dp->peer[peer].source), f, b->ip[i], b->src[i])) {
+	if (!lm_source_ok(lm_rcu_load(&w->dp->peer[peer].source), f, b->ip[i], b->hop[i].src)) {
 		lm_drop(w, m, LM_C_INNER_SOURCE_DENIED);
 		return;
 	}
@@ -413,16 +463,16 @@ static __rte_noinline void route_plain(struct lm_worker *w, uint16_t port)
 
 	for (unsigned i = 0; i < b->n; i++) {
 		const struct lm_srccheck *source = lm_rcu_load(&peers[b->peer[i]].source);
-		const struct lm_adj *adj = &adjs[b->dst[i]];
+		const struct lm_adj *adj = &adjs[b->hop[i].dst];
 		const struct lm_dp_port *out = &w->dp->port[adj->port];
 		struct rte_mbuf *m = b->m[i];
 		uint8_t *ip = b->ip[i];
 		unsigned len = lm_be16(ip + 2);
 
-		if (likely(adj->kind == LM_ROUTE_NEIGHBOUR && out->role == LM_DP_LAN &&
-			   source != NULL &&
-			   lm_srccheck4_quick(source, b->src4[i], &adjs[b->src[i]]) && ip[8] > 1 &&
-			   len <= out->mtu)) {
+		if (likely(source != NULL) &&
+		    likely(adj->kind == LM_ROUTE_NEIGHBOUR && len <= out->lan_mtu) &&
+		    likely(lm_srccheck4_quick(source, b->addr4[i].src, &adjs[b->hop[i].src]) &&
+			   ip[8] > 1)) {
 			lm_ip4_dec_ttl(ip);
 			lm_tx_neighbour4(w, adj, out, m, ip, len);
 		} else {
@@ -455,6 +505,15 @@ static __rte_noinline void take_datagram(struct lm_worker *w, const struct lm_sa
 	}
 }
 
+static __rte_noinline void take_other(struct lm_worker *w, const struct lm_sa_table *sas,
+				      uint16_t port, struct rte_mbuf *m, bool handed)
+{
+	struct lm_datagram d = {0};
+
+	if (take_frame(w, port, m, &d))
+		take_datagram(w, sas, port, m, &d, handed);
+}
+
 /* What came through a relay joins what came straight. */
 static void take_relayed(struct lm_worker *w, uint16_t port, bool handed)
 {
@@ -474,31 +533,33 @@ static __rte_noinline uint64_t parse(struct lm_worker *w, uint16_t port, struct 
 {
 	const struct plain plain = plain_of(&w->dp->port[port]);
 	const struct lm_sa_table *sas = lm_rcu_load(&w->dp->sas);
+	struct lm_crypt *c = &w->crypt;
+	unsigned queued = 0;
 	uint64_t bytes = 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + LM_ETH_LEN;
-		struct lm_datagram d;
 
 		lm_prefetch_frame(pkts, i, n);
 		bytes += m->pkt_len;
-		if (likely(plain.address != 0 && is_plain(&plain, m, frame))) {
-			uint8_t *udp = ip + sizeof(struct lm_ip4_hdr), *payload = udp + UDP_LEN;
-			unsigned len = lm_be16(udp + 4) - UDP_LEN;
+		if (likely(is_plain(&plain, m, frame))) {
+			uint8_t *payload = ip + PLAIN_OFF;
+			unsigned len = lm_be16(ip + 2) - (unsigned)PLAIN_OFF;
 
 			if (likely(payload[0] >= LM_SPI_MIN >> 24)) {
-				take_esp(w, sas, port, m, ip, payload, len, handed);
-				continue;
-			}
-			if (lm_is_relayed(payload)) {
+				if (likely(take_sa(w, sas, &queued, m, ip, payload, len)))
+					continue;
+			} else if (lm_is_relayed(payload)) {
 				put_relayed(w, m, ip, payload, len);
 				continue;
 			}
 		}
-		if (take_frame(w, port, m, &d))
-			take_datagram(w, sas, port, m, &d, handed);
+		c->n = queued;
+		take_other(w, sas, port, m, handed);
+		queued = c->n;
 	}
+	c->n = queued;
 	return bytes;
 }
 

@@ -107,10 +107,10 @@ bool lm_sa_table_full(const struct lm_sa_table *t);
 struct lm_sa_table *lm_sa_table_grown(const struct lm_sa_table *t);
 struct lm_session_in *lm_sa_table_get(struct lm_sa_table *t, uint32_t spi);
 
-/* SPIs are random (the mesh draws them), so need little hashing beyond dropping the lane. */
+/* SPIs are random (the mesh draws them), so need no hashing beyond dropping the lane. */
 static inline uint32_t lm_sa_table_first(const struct lm_sa_table *t, uint32_t spi)
 {
-	return (spi / LM_LANES_MAX) * 0x9e3779b1u >> 6 & t->mask;
+	return spi / LM_LANES_MAX & t->mask;
 }
 
 /* Worker: the SA with this SPI, or NULL. Does not touch it. */
@@ -168,10 +168,12 @@ struct lm_dp_port {
 	struct lm_port *port; /* control */
 	uint16_t id, queues;  /* const, as is all up to the last field */
 	uint16_t mtu;	      /* of IP packets */
+	uint16_t lan_mtu;     /* the same of a LAN's port, 0 of a WAN's */
 	uint16_t udp_port;    /* host order */
 	enum lm_dp_role role;
 	bool udp_csum; /* the device computes UDP checksums of what it sends */
 	struct lm_mac mac;
+	uint64_t from_us4; /* of a frame with IPv4: the bytes of its source and type */
 	uint8_t n_accept_tcp, n_accept_udp;
 	uint16_t accept_tcp[LM_CONFIG_ACCEPT_MAX], accept_udp[LM_CONFIG_ACCEPT_MAX];
 	struct lm_addresses *addresses; /* RCU */
@@ -205,14 +207,19 @@ struct lm_hand_out {
 	struct lm_hand item[LM_HAND_BURST];
 };
 
+/* A packet's destination and source, or the next hops of both. */
+struct lm_pair {
+	uint32_t dst, src;
+};
+
 /* Decrypted or LAN packets on their way through the route lookup. */
 struct lm_batch {
 	unsigned n, n6;
 	struct rte_mbuf *m[LM_BURST];
-	uint8_t *ip[LM_BURST];			 /* the packet in m */
-	uint32_t peer[LM_BURST];		 /* that it came from */
-	uint32_t dst4[LM_BURST], src4[LM_BURST]; /* 0 for IPv6, whose places are: */
-	uint32_t dst[LM_BURST], src[LM_BURST];	 /* after the lookup: next hops */
+	uint8_t *ip[LM_BURST];		/* the packet in m */
+	uint32_t peer[LM_BURST];	/* that it came from */
+	struct lm_pair addr4[LM_BURST]; /* 0 for IPv6, whose places are at6 */
+	struct lm_pair hop[LM_BURST];	/* after the lookup */
 	uint8_t at6[LM_BURST];
 	const uint8_t *dst6[LM_BURST], *src6[LM_BURST];
 };
@@ -388,12 +395,13 @@ static inline void lm_tx_neighbour4(struct lm_worker *w, const struct lm_adj *ad
 				    unsigned len)
 {
 	/* There is room: the packet came with a link header. */
-	struct lm_eth_hdr *eth = (struct lm_eth_hdr *)(ip - LM_ETH_LEN);
+	uint8_t *frame = ip - LM_ETH_LEN;
 
-	memcpy(eth->dst, adj->mac.b, sizeof(eth->dst));
-	memcpy(eth->src, out->mac.b, sizeof(eth->src));
-	eth->type = htobe16(LM_ETHERTYPE_IP4);
-	lm_mbuf_set(m, (uint8_t *)eth, LM_ETH_LEN + len);
+	/* Two bytes more than the address, which the next store mends. */
+	_Static_assert(offsetof(struct lm_adj, mac) + 8 <= sizeof(*adj), "it has them");
+	memcpy(frame, adj->mac.b, 8);
+	memcpy(frame + sizeof(adj->mac), &out->from_us4, 8);
+	lm_mbuf_set(m, frame, LM_ETH_LEN + len);
 	lm_tx(w, adj->port, m);
 }
 
