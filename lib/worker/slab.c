@@ -5,7 +5,6 @@
 #include <strings.h>
 #include <sys/mman.h>
 
-#define LINE  64u
 #define CHUNK (2u << 20) /* a huge page */
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1 */
@@ -15,11 +14,11 @@
 struct lm_slab_chunk {
 	struct lm_slab_chunk *next;
 };
-#define HEAD LINE
+#define HEAD LM_SLAB_LINE
 
 static size_t rounded(size_t size)
 {
-	return (size + LINE - 1) / LINE * LINE;
+	return (size + LM_SLAB_LINE - 1) / LM_SLAB_LINE * LM_SLAB_LINE;
 }
 
 static struct lm_slab_class *class_of(struct lm_slab *s, size_t size)

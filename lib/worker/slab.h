@@ -7,8 +7,10 @@
 #ifndef LM_WORKER_SLAB_H
 #define LM_WORKER_SLAB_H
 
+#include <lanemesh/fwd.h>
+#include <lanemesh/wire.h>
+
 #include <stddef.h>
-#include <stdint.h>
 
 struct lm_slab_chunk;
 
@@ -20,8 +22,18 @@ struct lm_slab_class {
 	size_t used;		      /* bytes of the newest */
 };
 
-/* Zeroed: empty. One thread (control) uses it. Sizes are few: number of lanes, and kinds. */
-#define LM_SLAB_CLASSES 96
+/* Sizes are rounded up to this. */
+#define LM_SLAB_LINE 64u
+/* Of source checks: up to that of LM_SRCCHECK_MAX prefixes of IPv6, three words each. */
+#define LM_SLAB_SOURCES                                                                            \
+	((sizeof(struct lm_srccheck) + LM_SRCCHECK_MAX * 3 * sizeof(uint64_t) + LM_SLAB_LINE -     \
+	  1) /                                                                                     \
+	 LM_SLAB_LINE)
+/* Of all: inbound sessions of 1 to LM_LANES_MAX lanes, outbound SAs (a lane for each worker),
+ * source checks, paths. */
+#define LM_SLAB_CLASSES (LM_LANES_MAX + 1 + LM_SLAB_SOURCES + 1)
+
+/* Zeroed: empty. One thread (control) uses it. */
 struct lm_slab {
 	struct lm_slab_class class[LM_SLAB_CLASSES];
 	unsigned n;

@@ -215,6 +215,28 @@ static void all_sizes(void **state)
 		lm_dp_sa_in_del(r->dp, 0xa0000000 + n * 64);
 }
 
+/* There are as many classes as there can be sizes, and no more is taken. */
+static void sizes_are_bounded(void **state)
+{
+	struct lm_prefix p[LM_SRCCHECK_MAX];
+	struct lm_slab s = {0};
+
+	(void)state;
+	for (unsigned six = 0; six <= LM_SRCCHECK_MAX; six++) {
+		for (unsigned i = 0; i < LM_SRCCHECK_MAX; i++)
+			assert_int_equal(
+			    lm_prefix_parse(i < six ? "fd00::/16" : "10.0.0.0/8", &p[i]), 0);
+		for (unsigned n = 1; n <= LM_SRCCHECK_MAX; n++)
+			assert_non_null(lm_slab_take(&s, lm_srccheck_size(p, n)));
+	}
+	assert_int_equal(s.n, LM_SLAB_SOURCES);
+	for (unsigned n = 0; n < LM_LANES_MAX + 2; n++)
+		assert_non_null(lm_slab_take(&s, (LM_SLAB_SOURCES + 1 + n) * LM_SLAB_LINE));
+	assert_int_equal(s.n, LM_SLAB_CLASSES);
+	assert_null(lm_slab_take(&s, LM_SLAB_LINE * 1000));
+	lm_slab_free(&s);
+}
+
 static void refused_arguments(void **state)
 {
 	struct rig *r = rig_of(state);
@@ -526,13 +548,13 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(swap_sessions),  cmocka_unit_test(swap_the_rest),
-	    cmocka_unit_test(many_sessions),  cmocka_unit_test(many_paths),
-	    cmocka_unit_test(all_sizes),      cmocka_unit_test(refused_arguments),
-	    cmocka_unit_test(punt_flood),     cmocka_unit_test(wanted_flood),
-	    cmocka_unit_test(stranger_flood), cmocka_unit_test(inject_flood),
-	    cmocka_unit_test(urgent_waits),   cmocka_unit_test(urgent_has_room),
-	    cmocka_unit_test(port_full),
+	    cmocka_unit_test(swap_sessions),	 cmocka_unit_test(swap_the_rest),
+	    cmocka_unit_test(many_sessions),	 cmocka_unit_test(many_paths),
+	    cmocka_unit_test(all_sizes),	 cmocka_unit_test(sizes_are_bounded),
+	    cmocka_unit_test(refused_arguments), cmocka_unit_test(punt_flood),
+	    cmocka_unit_test(wanted_flood),	 cmocka_unit_test(stranger_flood),
+	    cmocka_unit_test(inject_flood),	 cmocka_unit_test(urgent_waits),
+	    cmocka_unit_test(urgent_has_room),	 cmocka_unit_test(port_full),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
