@@ -294,6 +294,21 @@ bool rig_feed(struct rig *r, unsigned port, unsigned queue, const void *frame, s
 	return true;
 }
 
+void rig_feed_all(struct rig *r, unsigned port, unsigned queue, const struct rig_frame *frames,
+		  unsigned n)
+{
+	struct rte_mbuf **pkts = calloc(n, sizeof(struct rte_mbuf *));
+
+	assert_non_null(pkts);
+	assert_int_equal(rte_pktmbuf_alloc_bulk(r->ports->pool, pkts, n), 0);
+	for (unsigned i = 0; i < n; i++)
+		memcpy(rte_pktmbuf_append(pkts[i], frames[i].len), frames[i].data, frames[i].len);
+	assert_int_equal(
+	    rte_ring_enqueue_bulk(r->ports->rx[port][queue], (void *const *)pkts, n, NULL), n);
+	r->fed += n;
+	free(pkts);
+}
+
 /* What a device does whose driver offers the UDP checksum: the field holds the pseudo-header's sum.
  */
 static void device_checksum(struct rig *r, struct rte_mbuf *m)

@@ -73,6 +73,14 @@ void rig_stop(struct rig *r);
 
 /* Puts a frame into the queue of a port. False: the ring or the pool is full. */
 bool rig_feed(struct rig *r, unsigned port, unsigned queue, const void *frame, size_t len);
+struct rig_frame {
+	uint16_t len;
+	uint8_t data[RIG_FRAME_MAX];
+};
+/* Puts so many frames into an empty queue at once: its worker finds none of them or all, however
+ * slow this thread is. Fails the test when they are more than the ring or the pool holds. */
+void rig_feed_all(struct rig *r, unsigned port, unsigned queue, const struct rig_frame *frames,
+		  unsigned n);
 /* The next frame that the data plane sent on a port, in any queue; 0 = none. */
 size_t rig_read(struct rig *r, unsigned port, uint8_t *buf);
 /* Waits until all that was fed is dealt with, collecting punts. Fails after a minute. */
