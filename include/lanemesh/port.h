@@ -118,9 +118,11 @@ bool lm_port_udp_checksum(const struct lm_port *p);
 
 struct lm_port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+	/* missed: lost before any worker could take them, for want of room in a queue or, with
+	 * net_af_packet, in the kernel's ring */
 	uint64_t rx_missed, rx_errors, tx_errors, rx_nombuf;
 };
-/* 0 or -errno; then *out is zero. */
-int lm_port_stats(const struct lm_port *p, struct lm_port_stats *out) LM_MUST_CHECK;
+/* Since the port was opened. 0 or -errno; then *out is zero. */
+int lm_port_stats(struct lm_port *p, struct lm_port_stats *out) LM_MUST_CHECK;
 
 #endif

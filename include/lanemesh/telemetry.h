@@ -43,6 +43,8 @@ enum lm_ctr_kind {
 	X(KEEPALIVE_RX, "keepalive_rx", PACKETS, TRAFFIC, "NAT keepalives received")               \
 	X(RELAYED_PACKETS, "relayed_packets", PACKETS, TRAFFIC, "datagrams passed on as a relay")  \
 	X(RELAYED_BYTES, "relayed_bytes", BYTES, TRAFFIC, "their UDP payload")                     \
+	/* before any worker */                                                                    \
+	X(RX_MISSED, "rx_missed", PACKETS, DROP, "a port's receive queue or ring was full")        \
 	/* LAN to WAN */                                                                           \
 	X(LAN_NOT_IP, "lan_not_ip", PACKETS, DROP, "LAN: neither IPv4, IPv6 nor for the kernel")   \
 	X(LAN_MALFORMED, "lan_malformed", PACKETS, DROP, "LAN: IP header does not fit the frame")  \

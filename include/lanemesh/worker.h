@@ -203,7 +203,8 @@ unsigned lm_dp_poll(struct lm_dp *dp, unsigned max,
 /* ----------------------------------------------------------- inspection -- */
 
 unsigned lm_dp_workers(const struct lm_dp *dp);
-/* Counters of one worker, or of all together (worker = UINT32_MAX, control-side ones included). */
+/* Counters of one worker, or of all together (worker = UINT32_MAX, with the control side's and what
+ * the ports missed, rx_missed). */
 void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, struct lm_counters *out);
 
 struct lm_dp_usage {

@@ -237,6 +237,10 @@ static int configure(struct lm_port *p, const struct lm_port_config *cfg, struct
 	rc = rte_eth_dev_start(p->id);
 	if (rc < 0)
 		return fail(p, rc, err, "cannot be started");
+	if (strcmp(p->driver, LM_AF_PACKET) == 0)
+		rc = lm_packet_sockets_find(&p->sockets, p->if_index);
+	if (rc < 0)
+		return fail(p, rc, err, "no statistics of its packet sockets");
 	if (queues > 1 && cfg->udp_port != 0)
 		p->steers = lm_port_steer(p, cfg->udp_port, cfg->workers);
 	return set_filters(p, cfg, err);
@@ -346,7 +350,7 @@ bool lm_port_link_up(const struct lm_port *p)
 	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
-int lm_port_stats(const struct lm_port *p, struct lm_port_stats *out)
+int lm_port_stats(struct lm_port *p, struct lm_port_stats *out)
 {
 	struct rte_eth_stats s;
 	int rc = rte_eth_stats_get(p->id, &s);
@@ -360,7 +364,7 @@ int lm_port_stats(const struct lm_port *p, struct lm_port_stats *out)
 	    .rx_bytes = s.ibytes,
 	    .tx_packets = s.opackets,
 	    .tx_bytes = s.obytes,
-	    .rx_missed = s.imissed,
+	    .rx_missed = s.imissed + lm_packet_sockets_lost(&p->sockets),
 	    .rx_errors = s.ierrors,
 	    .tx_errors = s.oerrors,
 	    .rx_nombuf = s.rx_nombuf,

@@ -9,6 +9,13 @@
 #define LM_POOL_CACHE 256u
 #define LM_PORT_BURST 64u
 
+/* What the kernel lost before net_af_packet's ring; all zero: the port has no packet sockets. */
+struct lm_packet_sockets {
+	int fd[LM_EAL_WORKERS_MAX]; /* the driver's */
+	unsigned n;
+	uint64_t lost; /* as read so far */
+};
+
 struct lm_port {
 	uint16_t id, queues, mtu;
 	bool attached;	   /* the device is ours to close */
@@ -20,7 +27,17 @@ struct lm_port {
 	struct lm_mac mac;
 	char driver[32];
 	char name[32];
+	struct lm_packet_sockets sockets;
 };
+
+/* --------------------------------------------------------- af_packet.c -- */
+
+/* Finds the sockets that net_af_packet has on this interface of the kernel. Their file descriptors
+ * stay the driver's, and are valid until the device is closed. 0 or -errno. */
+int lm_packet_sockets_find(struct lm_packet_sockets *s, unsigned if_index) LM_MUST_CHECK;
+/* How many packets the kernel has had no ring slot for since the device was opened (packet(7),
+ * PACKET_STATISTICS; struct tpacket_stats.tp_drops). */
+uint64_t lm_packet_sockets_lost(struct lm_packet_sockets *s);
 
 /* ------------------------------------------------------------- steer.c -- */
 

@@ -15,8 +15,16 @@ unsigned lm_dp_workers(const struct lm_dp *dp)
 	return dp->n_workers;
 }
 
+/* Lost before a worker had them. */
+static uint64_t missed(const struct lm_port_stats *s)
+{
+	return s->rx_missed + s->rx_nombuf;
+}
+
 void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, struct lm_counters *out)
 {
+	struct lm_port_stats stats;
+
 	memset(out, 0, sizeof(*out));
 	if (worker != UINT32_MAX) {
 		if (worker < dp->n_workers)
@@ -26,6 +34,9 @@ void lm_dp_counters(const struct lm_dp *dp, uint32_t worker, struct lm_counters 
 	for (unsigned i = 0; i < dp->n_workers; i++)
 		lm_counters_add(out, &dp->worker[i]->counters);
 	lm_counters_add(out, &dp->counters);
+	for (unsigned i = 0; i < dp->n_ports; i++)
+		if (lm_port_stats(dp->port[i].port, &stats) == 0)
+			out->v[LM_C_RX_MISSED] += missed(&stats);
 }
 
 int lm_dp_usage(const struct lm_dp *dp, uint32_t spi_base, struct lm_dp_usage *out)
@@ -87,7 +98,7 @@ int lm_dp_port_info(const struct lm_dp *dp, uint16_t port, struct lm_dp_port_inf
 	out->rx_bytes = stats.rx_bytes;
 	out->tx_packets = stats.tx_packets;
 	out->tx_bytes = stats.tx_bytes;
-	out->rx_missed = stats.rx_missed + stats.rx_nombuf;
+	out->rx_missed = missed(&stats);
 	out->rx_errors = stats.rx_errors;
 	out->tx_errors = stats.tx_errors;
 	return 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# DPDK's telemetry socket answers /lanemesh/...; metrics are in Prometheus' format.
+# DPDK's telemetry socket answers /lanemesh/...; metrics are in Prometheus' format. What a port's
+# ring had no room for is in all of them.
 . "$(dirname "$0")/lib.sh"
 lab_extra='metrics = "127.0.0.1:9469";'
 up
@@ -35,6 +36,19 @@ assert "key" not in ask("/lanemesh/sa,0")["/lanemesh/sa"]
 assert ask("/ethdev/list")["/ethdev/list"] == [0, 1]
 EOP
 
+# Nobody takes packets from the LAN port while more come than the kernel's ring holds.
+kill -STOP "$(gw_pid 1)"
+py host1 <<'EOP' || { kill -CONT "$(gw_pid 1)"; fail "flood"; }
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(5000):
+    s.sendto(b"more than there is room for", ("10.2.0.10", 9))
+EOP
+kill -CONT "$(gw_pid 1)"
+wait_for 5 "a missed packet" at_least 1 rx_missed 1
+is "$(ask 1 drops "r['rx_missed']")" = "$(ask 1 ports "sum(p['rx_missed'] for p in r)")" \
+	"missed: in drops, and in ports"
+
 lab_in gw1 /usr/bin/python3 -c "
 import urllib.request
 print(urllib.request.urlopen('http://127.0.0.1:9469/metrics', timeout=30).read().decode(), end='')" \
@@ -60,3 +74,5 @@ assert {"lanemesh_worker_busy_seconds_total", "lanemesh_worker_handed_in_total"}
 assert {"lanemesh_peers_up", "lanemesh_drops_total", "lanemesh_sealed_packets_total"} <= names, names
 EOP
 grep -q '^lanemesh_peers_up 1$' "$lab_run/metrics" || fail "peers_up: $(grep peers_up "$lab_run/metrics")"
+grep -q '^lanemesh_drops_total{reason="rx_missed"} [1-9]' "$lab_run/metrics" ||
+	fail "missed: $(grep rx_missed "$lab_run/metrics")"
