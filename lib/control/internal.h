@@ -115,7 +115,7 @@ struct lm_control {
 	uint8_t n_announced;
 	struct lm_site_prefix site[LM_PREFIXES_MAX]; /* of the config, or the certificate */
 	uint8_t n_site;
-	bool site_moved;  /* routes or addresses of LANs changed: they are to be judged again */
+	bool site_moved;  /* LANs have other routes there, or addresses: to be judged again */
 	bool links_known; /* every port's link was looked at once */
 
 	struct lm_nl *nl;
@@ -142,6 +142,7 @@ struct lm_control {
 	struct lm_directory *directory;
 	uint64_t directory_saved;				 /* version on disk */
 	struct lm_state_write *directory_write, *sequence_write; /* under way; NULL: none */
+	bool save_again;	      /* as soon as that of the directory is over */
 	uint64_t announce_due;	      /* sequence of ours that is not on disk yet; 0 = none */
 	bool state_failing;	      /* the last write did not succeed, and that has been said */
 	struct lm_coord_slot *coords; /* LM_CONFIG_COORDS_MAX of them */
@@ -230,8 +231,9 @@ void lm_kernel_route_sweep(struct lm_control *c);
 /* The MAC of a LAN neighbour changed: routes through it follow. */
 void lm_kernel_route_via(struct lm_control *c, struct lm_twin *t, const struct lm_ip *via);
 void lm_kernel_route_forget(struct lm_control *c);
-/* The LAN ports, by bit, through which the kernel has a route to p, or to a part of it. */
-uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p);
+/* Those of these LAN ports, by bit, through which the kernel has a route to p, or to a part of it.
+ * May look at all routes. */
+uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p, uint32_t of);
 
 /* link.c */
 /* Looks at every port's link. Cheap: every second, and when the kernel tells of a link. */
@@ -290,6 +292,8 @@ void lm_control_icmp(struct lm_control *c, const struct lm_punt *p);
 int lm_state_load(struct lm_control *c, struct lm_error *err) LM_MUST_CHECK;
 /* Writes the directory if it has changed. Does not wait. */
 void lm_state_save(struct lm_control *c);
+/* The same, and if a write is under way the next one follows it at once. */
+void lm_state_save_now(struct lm_control *c);
 uint64_t lm_state_sequence(struct lm_control *c);
 /* Does not wait: lm_control_announce_stored follows, or an error is logged. Nothing is done while
  * another one is being written. */

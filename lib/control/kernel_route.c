@@ -90,14 +90,28 @@ static bool better(const struct hop *a, const struct lm_twin *t, const struct lm
 	return memcmp(&a->via, &r->hop.via, sizeof(a->via)) < 0;
 }
 
-static void remove_hop(struct lm_control *c, struct hop **at)
+/* A default route leads everywhere and says nothing. */
+static bool leads_to(const struct lm_prefix *route, const struct lm_prefix *p)
+{
+	return route->len != 0 && (lm_prefix_covers(route, p) || lm_prefix_covers(p, route));
+}
+
+/* A route appears or goes, perhaps one of thousands in a second. Only what leads to a prefix of the
+ * site, or to a part of it, has a say in what is announced. */
+static void moved(struct lm_control *c, const struct lm_prefix *prefix)
+{
+	for (unsigned i = 0; i < c->n_site && !c->site_moved; i++)
+		c->site_moved = leads_to(prefix, &c->site[i].prefix);
+}
+
+static void remove_hop(struct lm_control *c, const struct lm_prefix *prefix, struct hop **at)
 {
 	struct hop *h = *at;
 
 	*at = h->next;
 	count_via(c, &h->via, false);
 	c->n_kernel_hops--;
-	c->site_moved = true;
+	moved(c, prefix);
 	free(h);
 }
 
@@ -149,7 +163,7 @@ static void add_hop(struct lm_control *c, struct lm_twin *t, const struct lm_nl_
 	h->next = *at;
 	*at = h;
 	c->n_kernel_hops++;
-	c->site_moved = true;
+	moved(c, &k->prefix);
 	count_via(c, &h->via, true);
 	if (k->hops == h)
 		offer(c, k);
@@ -177,7 +191,7 @@ void lm_kernel_route_event(struct lm_control *c, struct lm_twin *t, const struct
 	for (struct hop **at = k != NULL ? &k->hops : NULL; at != NULL && *at != NULL;
 	     at = &(*at)->next)
 		if (same_hop(*at, t, r)) {
-			remove_hop(c, at);
+			remove_hop(c, &k->prefix, at);
 			settle(c, k);
 			return;
 		}
@@ -208,7 +222,7 @@ static void remove_hops(struct lm_control *c, struct lm_kernel_route *k,
 
 	for (struct hop **at = &k->hops; *at != NULL;) {
 		if (by != NULL ? is_replaced(*at, by) : (*at)->view != c->view) {
-			remove_hop(c, at);
+			remove_hop(c, &k->prefix, at);
 			changed = true;
 		} else {
 			at = &(*at)->next;
@@ -237,18 +251,15 @@ void lm_kernel_route_sweep(struct lm_control *c)
 	remove_hops(c, k, NULL);
 }
 
-uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p)
+uint32_t lm_kernel_route_ports(const struct lm_control *c, const struct lm_prefix *p, uint32_t of)
 {
 	uint32_t ports = 0;
 
-	for (const struct lm_kernel_route *k = c->kernel_routes; k != NULL; k = k->hh.next) {
-		/* A default route leads everywhere and says nothing. */
-		if (k->prefix.len == 0 ||
-		    (!lm_prefix_covers(&k->prefix, p) && !lm_prefix_covers(p, &k->prefix)))
-			continue;
-		for (const struct hop *h = k->hops; h != NULL; h = h->next)
-			ports |= 1u << h->twin->port;
-	}
+	for (const struct lm_kernel_route *k = c->kernel_routes; k != NULL && (of & ~ports) != 0;
+	     k = k->hh.next)
+		for (const struct hop *h = leads_to(&k->prefix, p) ? k->hops : NULL; h != NULL;
+		     h = h->next)
+			ports |= of & (1u << h->twin->port);
 	return ports;
 }
 

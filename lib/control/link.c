@@ -78,7 +78,7 @@ static struct lm_site_prefix judge(const struct lm_control *c, const struct lm_p
 		if (is_lan(c, i) && is_in(c, i, p))
 			now.behind |= 1u << i;
 	if ((now.behind & working) == 0)
-		now.behind |= lm_kernel_route_ports(c, p) & all;
+		now.behind |= lm_kernel_route_ports(c, p, all);
 	if (now.behind == 0)
 		now.behind = before != NULL ? before->behind : all;
 	now.withheld = all != 0 && (now.behind & working) == 0;

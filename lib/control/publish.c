@@ -192,7 +192,9 @@ static void op_peer_gone(void *user, uint32_t peer)
 	free(s);
 }
 
-/* Stored first: a sequence number that others may have seen is never used again. */
+/* Stored first: a sequence number that a coordinator may have seen is never used again. Live peers
+ * are sent the announcement at once. If its number is lost in a crash and used again, the peer that
+ * has the other one shows it to us when we connect, and ours goes on from there. */
 void lm_control_announce(struct lm_control *c)
 {
 	if (c->announce_due != 0)
@@ -230,7 +232,7 @@ static void op_revocation(void *user, const uint8_t *data, size_t len)
 
 	lm_control_raise_floor(c, data, len);
 	if (lm_directory_put_revocation(c->directory, data, len) == 0)
-		lm_state_save(c);
+		lm_state_save_now(c);
 	lm_coords_revocation(c, data, len);
 }
 

@@ -146,11 +146,61 @@ static void test_routes_move(void **state)
 	UNTIL(g, announces, "10.6.0.0/16");
 }
 
+/* Is the site judged again when a route to this network appears, and when it goes? */
+static bool judged_again(struct gateway *g, const char *network)
+{
+	struct lm_twin *t = &g->c->twins[LAN];
+	struct lm_nl_route r = {.prefix = prefix(network),
+				.hop = {.ifindex = t->ifindex, .via = ip("10.1.0.9")}};
+	bool again;
+
+	g->c->site_moved = false;
+	lm_kernel_route_event(g->c, t, &r, false);
+	again = g->c->site_moved;
+	g->c->site_moved = false;
+	lm_kernel_route_event(g->c, t, &r, true);
+	assert_int_equal(g->c->site_moved, again);
+	g->c->site_moved = false;
+	return again;
+}
+
+/* Among many routes of a routing daemon, few have to do with the site's prefixes. */
+static void test_routes_elsewhere(void **state)
+{
+	struct gateway *g = *state;
+	struct lm_prefix p = prefix("10.6.0.0/16");
+	uint32_t both = 1u << LAN | 1u << LAN1;
+
+	gateway_cert(g, "10.6.0.0/16");
+	g->ports = lan1;
+	gateway_config(g, "");
+	start(g);
+	UNTIL(g, announces, "10.6.0.0/16");
+	assert_false(judged_again(g, "10.9.0.0/16"));
+	assert_false(judged_again(g, "10.7.0.0/16"));
+	assert_false(judged_again(g, "fd00:6::/32"));
+	assert_false(judged_again(g, "0.0.0.0/0"));
+	assert_true(judged_again(g, "10.6.0.0/16"));
+	assert_true(judged_again(g, "10.6.3.0/24"));
+	assert_true(judged_again(g, "10.0.0.0/8"));
+	/* A reload brings other prefixes. */
+	reload(g, "prefixes = [ \"10.1.0.0/24\" ];");
+	assert_false(judged_again(g, "10.6.3.0/24"));
+	assert_true(judged_again(g, "10.1.0.0/25"));
+	sh("ip route add 10.6.1.0/24 via 10.1.0.9; ip route add 10.6.2.0/24 via 10.8.0.9");
+	UNTIL(g, has_route, "10.6.1.0/24");
+	UNTIL(g, has_route, "10.6.2.0/24");
+	assert_int_equal(lm_kernel_route_ports(g->c, &p, both), both);
+	assert_int_equal(lm_kernel_route_ports(g->c, &p, 1u << LAN1), 1u << LAN1);
+	assert_int_equal(lm_kernel_route_ports(g->c, &p, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_reload_with_a_dead_lan, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_routes_move, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_routes_elsewhere, setup, teardown),
 	};
 
 	if (!ns_enter())

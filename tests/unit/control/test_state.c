@@ -282,6 +282,29 @@ static void test_hanging_disk(void **state)
 	uv_sem_destroy(&h.hold);
 }
 
+static void on_nothing(uv_timer_t *t)
+{
+	(void)t;
+}
+
+/* A list that comes while another write is under way does not wait for the next second. */
+static void test_list_is_saved_at_once(void **state)
+{
+	struct gateway *g = *state;
+
+	start(g);
+	UNTIL(g, has_announced, NULL);
+	take_list(g, 6);
+	UNTIL(g, is_saved, NULL);
+	assert_int_equal(uv_timer_start(&g->c->second_timer, on_nothing, 1000, 1000), 0);
+	take_list(g, 7);
+	assert_non_null(g->c->directory_write);
+	take_list(g, 8);
+	assert_false(is_saved(g, NULL));
+	UNTIL(g, is_saved, NULL);
+	assert_false(g->c->save_again);
+}
+
 /* ---------------------------------------------------------------- reload -- */
 
 #define KEY_A	      "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -449,6 +472,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_damaged_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_hanging_disk, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_list_is_saved_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_refused_reloads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_sighup, setup, teardown),
