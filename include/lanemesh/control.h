@@ -23,8 +23,10 @@ int lm_control_new(const char *config_path, const char *instance, struct lm_cont
 		   struct lm_error *err) LM_MUST_CHECK;
 /* Runs until SIGTERM or SIGINT. Control thread. */
 void lm_control_run(struct lm_control *c);
-/* Leaves the mesh politely and frees all. Control thread. */
-void lm_control_free(struct lm_control *c);
+/* Leaves the mesh politely and frees all. False: after some seconds disk or resolver still keep a
+ * thread, which has what it needs, the instance's lock too; the process is to end by _exit, as exit
+ * would wait for that thread. Control thread. */
+bool lm_control_free(struct lm_control *c);
 
 /*
  * Asks a question ("status", "peers", "drops", ...; the list is in

@@ -449,7 +449,7 @@ int lm_control_new(const char *config_path, const char *instance, struct lm_cont
 	c->started = lm_control_now(c).mono;
 	rc = start(c, err);
 	if (rc != 0) {
-		lm_control_free(c);
+		(void)lm_control_free(c);
 		return rc;
 	}
 	*out = c;
@@ -500,7 +500,7 @@ static bool run_dry(struct lm_control *c)
 	return false;
 }
 
-void lm_control_free(struct lm_control *c)
+bool lm_control_free(struct lm_control *c)
 {
 	bool started = c->mesh != NULL && c->dp != NULL, dry;
 
@@ -522,7 +522,8 @@ void lm_control_free(struct lm_control *c)
 	lm_twins_close(c);
 	uv_walk(&c->loop, close_handle, NULL);
 	dry = run_dry(c);
-	if (started && dry)
+	/* A disk that hangs would keep us here. */
+	if (started && c->directory_write == NULL && c->sequence_write == NULL)
 		lm_state_save_last(c);
 	if (c->metrics != NULL)
 		lm_metrics_http_stop(c->metrics);
@@ -546,11 +547,12 @@ void lm_control_free(struct lm_control *c)
 	lm_identity_free(c->id);
 	free(c->cert);
 	uv_mutex_destroy(&c->query_lock);
-	if (dry)
-		(void)uv_loop_close(&c->loop);
+	free(c->cfg);
+	if (!dry) /* nor does the lock go: a write may be under way */
+		return false;
+	(void)uv_loop_close(&c->loop);
 	if (c->lock >= 0)
 		close(c->lock);
-	free(c->cfg);
-	if (dry)
-		free(c);
+	free(c);
+	return true;
 }

@@ -189,7 +189,7 @@ void gateway_up(struct gateway *g, const char *extra)
 void gateway_stop(struct gateway *g)
 {
 	if (g->c != NULL)
-		lm_control_free(g->c);
+		assert_true(lm_control_free(g->c));
 	g->c = NULL;
 }
 

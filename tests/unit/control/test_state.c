@@ -127,20 +127,27 @@ static void test_damaged_files(void **state)
 	gateway_stop(g);
 }
 
-/* A revocation list, as the mesh hands it over. */
-static void take_list(struct gateway *g, uint64_t number)
+static size_t sign_list(struct gateway *g, uint64_t number, uint8_t data[1024])
 {
 	struct lm_revocation r = {.mesh = "test",
 				  .number = number,
 				  .issued = time(NULL),
 				  .next_update = time(NULL) + 86400};
-	uint8_t data[1024];
 	struct lm_error err;
-	int len = lm_revocation_sign(g->authority, &r, data, sizeof(data), &err);
+	int len = lm_revocation_sign(g->authority, &r, data, 1024, &err);
 
 	if (len <= 0)
 		fail_msg("%s", err.text);
-	lm_control_revocation(g->c, data, (size_t)len, "the test");
+	return (size_t)len;
+}
+
+/* A revocation list, as the mesh hands it over. */
+static void take_list(struct gateway *g, uint64_t number)
+{
+	uint8_t data[1024];
+	size_t len = sign_list(g, number, data);
+
+	lm_control_revocation(g->c, data, len, "the test");
 }
 
 static bool is_saved(struct gateway *g, const void *arg)
@@ -280,6 +287,64 @@ static void test_hanging_disk(void **state)
 	assert_true(is_saved(g, NULL)); /* it was there already */
 	gateway_stop(g);
 	uv_sem_destroy(&h.hold);
+}
+
+/* Occupies n of libuv's threads, as a disk or a resolver does that does not answer. */
+static void occupy(struct gateway *g, struct hang *h, unsigned n)
+{
+	assert_int_equal(uv_sem_init(&h->hold, 0), 0);
+	for (unsigned i = 0; i < n; i++) {
+		h->req[i].data = h;
+		assert_int_equal(uv_queue_work(&g->c->loop, &h->req[i], hang, on_hung), 0);
+	}
+}
+
+/* Ends the gateway with n threads hanging: it does not wait for them, nor does it let go of the
+ * lock. Then they end. */
+static void end_hanging(struct gateway *g, struct hang *h, unsigned n)
+{
+	struct lm_control *c = g->c;
+	struct lm_error err;
+
+	g->c = NULL;
+	assert_false(lm_control_free(c));
+	assert_int_not_equal(gateway_start(g, &err), 0);
+	for (unsigned i = 0; i < n; i++)
+		uv_sem_post(&h->hold);
+	while (uv_run(&c->loop, UV_RUN_ONCE) != 0)
+		;
+	assert_int_equal(h->ended, n);
+	assert_null(c->directory_write);
+	assert_int_equal(uv_loop_close(&c->loop), 0);
+	close(c->lock);
+	free(c);
+	uv_sem_destroy(&h->hold);
+}
+
+static void test_end_with_hanging_threads(void **state)
+{
+	struct gateway *g = *state;
+	struct hang one = {.ended = 0}, all = {.ended = 0};
+	uint8_t data[1024];
+	size_t len;
+
+	/* The resolver: what changed while the last write was under way is stored. */
+	start(g);
+	UNTIL(g, has_announced, NULL);
+	occupy(g, &one, 1);
+	take_list(g, 7);
+	len = sign_list(g, 8, data);
+	assert_int_equal(lm_directory_put_revocation(g->c->directory, data, len), 0);
+	end_hanging(g, &one, 1);
+	start(g);
+	assert_true(is_saved(g, NULL));
+	take_list(g, 8);
+	assert_true(is_saved(g, NULL));
+	UNTIL(g, has_announced, NULL);
+	/* The disk. */
+	occupy(g, &all, 4);
+	take_list(g, 9);
+	end_hanging(g, &all, 4);
 }
 
 static void on_nothing(uv_timer_t *t)
@@ -472,6 +537,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_damaged_files, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_hanging_disk, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_end_with_hanging_threads, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_list_is_saved_at_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_reload, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_refused_reloads, setup, teardown),
