@@ -24,10 +24,10 @@ for s in there back; do
 done
 rekeys=$(($(counter 1 rekeys) + $(counter 2 rekeys) - before))
 say "$rekeys rekeys"
+is "$(($(result there lost) + $(result back lost)))" -le "$(unresolved)" "packets lost but for want of ARP and ND"
 for s in there back; do
-	is "$(result $s lost)" = 0 "packets lost $s"
 	is "$(result $s duplicates)" = 0 "packets that came twice $s"
-	is "$(result $s reordered)" = 0 "packets out of order $s"
+	figure "$(result $s reordered)" = 0 "packets out of order $s"
 done
 is $rekeys -ge $((seconds * 2 / (3 * lab_rekey))) "rekeys in $seconds s at a rekey time of $lab_rekey s"
 for n in 1 2; do

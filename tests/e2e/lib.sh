@@ -100,6 +100,13 @@ figure()
 	say "$4: $1 (to be $2 $3)"
 }
 
+# Packets that both gateways dropped as a LAN's host did not answer ARP or ND, whose answers pass
+# through a daemon that may have stood still with the machine.
+unresolved()
+{
+	echo $(($(counter 1 neighbour_unresolved) + $(counter 2 neighbour_unresolved)))
+}
+
 # Bounded wait: seconds, what for, command... No shorter than what a busy machine needs.
 wait_for()
 {
