@@ -94,7 +94,7 @@ static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_p
 		lm_mac2(c->cookie, s->init->msg, LM_INIT_MACED, mac2);
 	rc = lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
 	if (rc != 0 && to->relay == 0 && !lm_m_candidate(s->peer, &to->remote)->answered)
-		lm_m_host_refund(m, &to->remote.ip, LM_INIT_LEN);
+		lm_m_host_refund(m, s->peer, &to->remote.ip, LM_INIT_LEN);
 	return rc == 0 || rc == -EINPROGRESS;
 }
 
