@@ -54,14 +54,19 @@ static void sentence(const char *text)
 static int print(const struct cli *cli, json_t *o)
 {
 	const char *path = json_string_value(json_object_get(o, "path"));
+	const char *state = json_string_value(json_object_get(o, "state"));
+	bool peer = strcmp(state, "local") != 0 && strcmp(state, "refused") != 0;
 	json_t *line;
 	size_t i;
 	int rc;
 
-	printf("%s is %s", json_string_value(json_object_get(o, "name")),
-	       json_string_value(json_object_get(o, "state")));
+	printf("%s is %s", json_string_value(json_object_get(o, "name")), state);
 	printf(path != NULL ? ", path: %s\n" : "\n", path);
 	json_array_foreach(json_object_get(o, "why"), i, line) sentence(json_string_value(line));
+	if (!peer) { /* and there is nothing to list */
+		json_decref(o);
+		return cli_flush();
+	}
 	putchar('\n');
 	rc = cli_print_rows(cli, json_incref(json_object_get(o, "paths")), path_columns,
 			    "no path: there is no session");
@@ -98,7 +103,9 @@ const struct cli_command cli_why = {
 	"In words: the path in use, why it is not another one, and what is known of the NATs on "
 	"both sides. Then every path with what its probes say (a session must be there), the "
 	"site's addresses with what happened to handshakes sent there, and ours, which the site "
-	"tries. SITE is its name in \"lanemesh peers\" or its node key.",
+	"tries. SITE is its name in \"lanemesh peers\" or its node key. A site that is refused, as "
+	"its certificate "
+	"has expired or was revoked, is told as such.",
     .failure = "there is no such site, the gateway is not running, or you are not root",
     .examples = "lanemesh -i berlin why vienna\n"
 		"lanemesh -i berlin --json why vienna | jq -r '.why[]'",

@@ -314,6 +314,16 @@ struct lm_peer_info {
  * the next call. */
 bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *out);
 
+/* Calls back for every listed node that may not talk to us, which is no peer (lm_mesh_peer) for as
+ * long: why is the verdict on its certificate. Must not change the mesh. */
+void lm_mesh_barred(const struct lm_mesh *m,
+		    void (*each)(void *user, const struct lm_cert *cert, enum lm_verdict why),
+		    void *user);
+/* Is the node's key on a revocation list? Also of nodes that no directory lists any more. */
+bool lm_mesh_revoked(const struct lm_mesh *m, const uint8_t node[32]);
+/* What peers will think of our own certificate. */
+enum lm_verdict lm_mesh_own_verdict(const struct lm_mesh *m);
+
 struct lm_path_info {
 	struct lm_path path;
 	enum lm_path_kind kind;

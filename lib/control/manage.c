@@ -111,17 +111,6 @@ static void on_pong(void *user, lm_time rtt)
 		       NULL);
 }
 
-static bool peer_named(struct lm_control *c, const char *name, struct lm_peer_info *out)
-{
-	char hex[2 * LM_KEY_LEN + 1];
-
-	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, out); i = out->index + 1)
-		if (strcmp(out->cert->name, name) == 0 ||
-		    strcmp(lm_hex(out->cert->node, LM_KEY_LEN, hex), name) == 0)
-			return true;
-	return false;
-}
-
 static void run(struct client *k, const char *command, const char *arg)
 {
 	struct lm_control *c = k->m->c;
@@ -129,15 +118,16 @@ static void run(struct client *k, const char *command, const char *arg)
 	struct lm_error err = {.text = ""};
 	json_t *result;
 
-	if (strcmp(command, "ping") == 0 || strcmp(command, "rekey") == 0 ||
-	    strcmp(command, "why") == 0) {
-		if (arg == NULL || !peer_named(c, arg, &peer)) {
+	if (strcmp(command, "why") == 0) {
+		result = lm_report_why(c, arg != NULL ? arg : "", &err);
+		answer(k, result, err.text);
+		return;
+	}
+	if (strcmp(command, "ping") == 0 || strcmp(command, "rekey") == 0) {
+		if (arg == NULL || !lm_report_peer_named(c, arg, &peer)) {
 			(void)lm_error_set(&err, ENOENT,
 					   "no site '%s'; `lanemesh peers` lists them",
 					   arg != NULL ? arg : "");
-		} else if (command[0] == 'w') {
-			answer(k, lm_report_why(c, &peer), NULL);
-			return;
 		} else if (command[0] == 'p') {
 			if (lm_ping_start(c, peer.index, PING_TIMEOUT, on_pong, k, &k->ping_to,
 					  &err) == 0)

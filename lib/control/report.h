@@ -21,6 +21,10 @@ const char *lm_port_name(const struct lm_control *c, uint16_t port);
 json_t *lm_report_netcheck(struct lm_control *c);
 
 /* report_why.c */
-json_t *lm_report_why(struct lm_control *c, const struct lm_peer_info *p);
+/* By its name, or its node key in hex. */
+bool lm_report_peer_named(struct lm_control *c, const char *name, struct lm_peer_info *out);
+/* Also of ourselves ("local") and of whom we may not talk to ("refused"). NULL with err: nobody is
+ * known by that name or key. */
+json_t *lm_report_why(struct lm_control *c, const char *site, struct lm_error *err);
 
 #endif

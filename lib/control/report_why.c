@@ -2,11 +2,15 @@
 /* Why traffic to a site takes the path that it takes, in plain words. */
 #include "report.h"
 
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
 struct why {
 	struct lm_control *c;
 	lm_time now;
 	struct lm_peer_info p;
-	char name[LM_NAME_MAX + 1];
+	char name[2 * LM_KEY_LEN + 1]; /* or the node key */
 	json_t *paths, *there, *words;
 	unsigned direct, direct_alive; /* paths of the table */
 	bool has_active, relay_alive;
@@ -36,7 +40,8 @@ static void add_candidate(void *user, const struct lm_candidate_info *c)
 	struct why *y = user;
 	json_t *o = candidate_json(lm_path_kind_name(c->kind), &c->ep);
 
-	y->tried += c->sent != 0;
+	/* What was tried before the last session says nothing of now. */
+	y->tried += c->sent > y->p.last_handshake;
 	y->announces_reflexive |= c->kind == LM_PATH_REFLEXIVE;
 	json_object_set_new(o, "tried_s", lm_json_ago(y->now, c->sent));
 	json_object_set_new(o, "answered", json_boolean(c->answered));
@@ -201,18 +206,22 @@ static void say_nats(struct why *y)
 static void say_down(struct why *y)
 {
 	if (y->p.state == LM_PEER_IDLE) {
-		/* What was tried before its last session says nothing of now. */
 		say(y,
 		    json_string("there is no session, since no traffic wants one (in a mesh with "
 				"more nodes than full_mesh_up_to); the next packet starts one"));
 		return;
 	}
+	if (y->p.last_handshake != 0)
+		say(y, json_sprintf("there was a session, and it ended: %s was last heard %.0f s "
+				    "ago",
+				    y->name, (double)(y->now - y->p.last_rx) / (double)LM_SEC));
 	if (json_array_size(y->there) == 0)
 		say(y, json_sprintf("no address of %s is known: it has announced none, or no "
 				    "coordinator has passed its announcement on",
 				    y->name));
 	else if (y->tried == 0)
-		say(y, json_sprintf("nothing was sent to %s yet", y->name));
+		say(y, json_sprintf("nothing was sent to %s yet%s", y->name,
+				    y->p.last_handshake != 0 ? " since then" : ""));
 	else
 		say(y, json_sprintf("%u of %zu addresses of %s were tried in %u rounds of "
 				    "handshakes, and none answered",
@@ -253,7 +262,29 @@ static void say_up(struct why *y)
 		say_nats(y);
 }
 
-json_t *lm_report_why(struct lm_control *c, const struct lm_peer_info *p)
+/* Takes over what y has collected. */
+static json_t *answer(struct why *y, const char *state)
+{
+	enum lm_verdict own = lm_mesh_own_verdict(y->c->mesh);
+	json_t *o = json_object();
+
+	if (own != LM_TRUSTED)
+		say(y, json_sprintf("our own certificate does not hold, so every site refuses us: "
+				    "%s; install a new one",
+				    lm_verdict_text(own)));
+	json_object_set_new(o, "name", json_string(y->name));
+	json_object_set_new(o, "state", json_string(state));
+	json_object_set_new(o, "path",
+			    y->has_active ? json_string(lm_path_kind_name(y->active.kind))
+					  : json_null());
+	json_object_set_new(o, "why", y->words);
+	json_object_set_new(o, "paths", y->paths);
+	json_object_set_new(o, "candidates_there", y->there);
+	json_object_set_new(o, "candidates_here", own_candidates(y->c));
+	return o;
+}
+
+static json_t *why_peer(struct lm_control *c, const struct lm_peer_info *p)
 {
 	struct why y = {.c = c,
 			.now = lm_control_now(c).mono,
@@ -261,10 +292,9 @@ json_t *lm_report_why(struct lm_control *c, const struct lm_peer_info *p)
 			.paths = json_array(),
 			.there = json_array(),
 			.words = json_array()};
-	json_t *o = json_object();
 	bool up = p->state == LM_PEER_UP;
 
-	memcpy(y.name, p->cert->name, sizeof(y.name));
+	(void)snprintf(y.name, sizeof(y.name), "%s", p->cert->name);
 	lm_mesh_candidates(c->mesh, p->index, add_candidate, &y);
 	lm_mesh_paths(c->mesh, p->index, add_path, &y);
 	if (up)
@@ -273,13 +303,85 @@ json_t *lm_report_why(struct lm_control *c, const struct lm_peer_info *p)
 		say_down(&y);
 	say_here(&y);
 	say_there(&y);
-	json_object_set_new(o, "name", json_string(y.name));
-	json_object_set_new(o, "state", json_string(lm_peer_state_name(y.p.state)));
-	json_object_set_new(
-	    o, "path", y.has_active ? json_string(lm_path_kind_name(y.active.kind)) : json_null());
-	json_object_set_new(o, "why", y.words);
-	json_object_set_new(o, "paths", y.paths);
-	json_object_set_new(o, "candidates_there", y.there);
-	json_object_set_new(o, "candidates_here", own_candidates(c));
-	return o;
+	return answer(&y, lm_peer_state_name(p->state));
+}
+
+/* ------------------------------------------------------ what is no peer -- */
+
+/* A site that there is nothing to tell of but why. Takes over the sentence. */
+static json_t *why_none(struct lm_control *c, const char *name, const char *state, json_t *sentence)
+{
+	struct why y = {
+	    .c = c, .paths = json_array(), .there = json_array(), .words = json_array()};
+
+	(void)snprintf(y.name, sizeof(y.name), "%s", name);
+	say(&y, sentence);
+	return answer(&y, state);
+}
+
+static bool is_named(const struct lm_cert *cert, const char *name)
+{
+	char hex[2 * LM_KEY_LEN + 1];
+
+	return strcmp(cert->name, name) == 0 ||
+	       strcmp(lm_hex(cert->node, LM_KEY_LEN, hex), name) == 0;
+}
+
+bool lm_report_peer_named(struct lm_control *c, const char *name, struct lm_peer_info *out)
+{
+	for (uint32_t i = 0; lm_mesh_peer(c->mesh, i, out); i = out->index + 1)
+		if (is_named(out->cert, name))
+			return true;
+	return false;
+}
+
+struct barred {
+	const char *wanted;
+	char name[LM_NAME_MAX + 1];
+	enum lm_verdict why; /* LM_TRUSTED: not found */
+};
+
+static void find_barred(void *user, const struct lm_cert *cert, enum lm_verdict why)
+{
+	struct barred *b = user;
+
+	if (b->why != LM_TRUSTED || !is_named(cert, b->wanted))
+		return;
+	memcpy(b->name, cert->name, sizeof(b->name));
+	b->why = why;
+}
+
+/* Revoked nodes are taken out of the directory, and their names with them: keys stay. */
+static bool is_revoked_key(struct lm_control *c, const char *text)
+{
+	uint8_t node[LM_KEY_LEN];
+
+	return lm_unhex(text, node, sizeof(node)) == 0 && lm_mesh_revoked(c->mesh, node);
+}
+
+json_t *lm_report_why(struct lm_control *c, const char *site, struct lm_error *err)
+{
+	struct barred b = {.wanted = site, .why = LM_TRUSTED};
+	struct lm_peer_info p;
+
+	if (lm_report_peer_named(c, site, &p))
+		return why_peer(c, &p);
+	if (is_named(lm_mesh_own_cert(c->mesh), site))
+		return why_none(c, lm_mesh_own_cert(c->mesh)->name, "local",
+				json_string("this is the site of the gateway that you ask: traffic "
+					    "to it goes to its LAN, through no tunnel"));
+	lm_mesh_barred(c->mesh, find_barred, &b);
+	if (b.why != LM_TRUSTED)
+		return why_none(c, b.name, "refused",
+				json_sprintf("no traffic goes to %s or is taken from it: %s",
+					     b.name, lm_verdict_text(b.why)));
+	if (is_revoked_key(c, site))
+		return why_none(c, site, "refused",
+				json_string("no traffic goes to the node with this key or is taken "
+					    "from it: it was revoked"));
+	(void)lm_error_set(err, ENOENT,
+			   "no site '%s'; `lanemesh peers` lists them (one that was revoked may be "
+			   "known by its node key alone)",
+			   site);
+	return NULL;
 }

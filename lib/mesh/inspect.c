@@ -53,6 +53,28 @@ bool lm_mesh_peer(const struct lm_mesh *m, uint32_t from, struct lm_peer_info *o
 	return true;
 }
 
+void lm_mesh_barred(const struct lm_mesh *m,
+		    void (*each)(void *user, const struct lm_cert *cert, enum lm_verdict why),
+		    void *user)
+{
+	for (const struct peer *p = m->peers; p != NULL; p = p->hh.next)
+		if (p->listed && p->barred != LM_TRUSTED)
+			each(user, lm_m_cert(p), p->barred);
+}
+
+bool lm_mesh_revoked(const struct lm_mesh *m, const uint8_t node[32])
+{
+	static const uint8_t nobody[LM_KEY_LEN];
+
+	/* No serial is of this issuer, so that the node's key alone counts. */
+	return lm_revocations_has(&m->revocations, &m->authorities, nobody, node, 0);
+}
+
+enum lm_verdict lm_mesh_own_verdict(const struct lm_mesh *m)
+{
+	return lm_cert_recheck(&m->cert, &m->authorities, &m->revocations, m->now.wall);
+}
+
 void lm_mesh_candidates(const struct lm_mesh *m, uint32_t peer,
 			void (*each)(void *user, const struct lm_candidate_info *c), void *user)
 {

@@ -21,18 +21,43 @@ static struct lm_peer_info info(const struct gateway *g, uint32_t peer)
 	return p;
 }
 
-/* Does one of the sentences have this in it? */
-static bool says(struct gateway *g, uint32_t peer, const char *what)
+/* Does one of the sentences about the site have this in it? */
+static bool site_says(struct gateway *g, const char *site, const char *what)
 {
-	struct lm_peer_info p = info(g, peer);
-	json_t *o = lm_report_why(g->c, &p), *line;
+	struct lm_error err;
+	json_t *o = lm_report_why(g->c, site, &err), *line;
 	bool found = false;
 	size_t i;
 
+	assert_non_null(o);
 	json_array_foreach(json_object_get(o, "why"), i, line) found |=
 	    strstr(json_string_value(line), what) != NULL;
 	json_decref(o);
 	return found;
+}
+
+static bool says(struct gateway *g, uint32_t peer, const char *what)
+{
+	char name[LM_NAME_MAX + 1];
+
+	(void)snprintf(name, sizeof(name), "%s", info(g, peer).cert->name);
+	return site_says(g, name, what);
+}
+
+/* Has the answer this state, and all keys that an answer about a peer has? */
+static void assert_state(struct gateway *g, const char *site, const char *state)
+{
+	static const char *const lists[] = {"why", "paths", "candidates_there", "candidates_here"};
+	struct lm_error err;
+	json_t *o = lm_report_why(g->c, site, &err);
+
+	assert_non_null(o);
+	assert_string_equal(json_string_value(json_object_get(o, "state")), state);
+	assert_true(json_is_string(json_object_get(o, "name")));
+	assert_true(json_is_null(json_object_get(o, "path")));
+	for (size_t i = 0; i < LM_ARRAY_SIZE(lists); i++)
+		assert_true(json_is_array(json_object_get(o, lists[i])));
+	json_decref(o);
 }
 
 static bool has_tried(struct gateway *g, const void *peer)
@@ -72,11 +97,101 @@ static void test_idle(void **state)
 	gateway_down(&g);
 }
 
+static void test_unknown(void **state)
+{
+	struct gateway g;
+	struct lm_error err;
+
+	(void)state;
+	gateway_up(&g, "");
+	assert_null(lm_report_why(g.c, "nowhere", &err));
+	assert_non_null(strstr(err.text, "no site 'nowhere'"));
+	assert_null(lm_report_why(g.c, "", &err));
+	gateway_down(&g);
+}
+
+static void test_ourselves(void **state)
+{
+	struct gateway g;
+	char hex[2 * LM_KEY_LEN + 1];
+
+	(void)state;
+	gateway_up(&g, "");
+	assert_state(&g, "gw1", "local");
+	assert_true(site_says(&g, "gw1", "the gateway that you ask"));
+	assert_state(&g, lm_hex(lm_mesh_own_cert(g.c->mesh)->node, LM_KEY_LEN, hex), "local");
+	gateway_down(&g);
+}
+
+static void revoke_node(struct gateway *g, const uint8_t node[LM_KEY_LEN])
+{
+	static uint8_t data[4096];
+	struct lm_revocation r = {.number = 1,
+				  .issued = (int64_t)time(NULL),
+				  .next_update = (int64_t)time(NULL) + 86400,
+				  .mesh = "test",
+				  .n_nodes = 1,
+				  .nodes = node};
+	struct lm_error err;
+	int len = lm_revocation_sign(g->authority, &r, data, sizeof(data), &err);
+
+	assert_true(len > 0);
+	assert_int_equal(lm_mesh_revocation(g->c->mesh, lm_control_now(g->c), data, (size_t)len),
+			 LM_TRUSTED);
+}
+
+/* As long as a directory lists it by name, and by key when none does. */
+static void test_revoked(void **state)
+{
+	struct gateway g;
+	uint8_t node[LM_KEY_LEN];
+	char hex[2 * LM_KEY_LEN + 1];
+	struct lm_error err;
+	uint32_t peer;
+
+	(void)state;
+	gateway_up(&g, "");
+	peer = gateway_peer(&g, 2, "10.2.0.0/16");
+	memcpy(node, info(&g, peer).cert->node, sizeof(node));
+	lm_hex(node, sizeof(node), hex);
+	revoke_node(&g, node);
+	assert_state(&g, "gw2", "refused");
+	assert_state(&g, hex, "refused");
+	assert_true(site_says(&g, "gw2", "revoked"));
+	lm_mesh_record_removed(g.c->mesh, lm_control_now(g.c), node);
+	assert_null(lm_report_why(g.c, "gw2", &err));
+	assert_non_null(strstr(err.text, "node key"));
+	assert_state(&g, hex, "refused");
+	assert_true(site_says(&g, hex, "revoked"));
+	gateway_down(&g);
+}
+
+/* The clock goes past the end of every certificate, ours among them. */
+static void test_expired(void **state)
+{
+	struct gateway g;
+	struct lm_now later;
+
+	(void)state;
+	gateway_up(&g, "");
+	(void)gateway_peer(&g, 2, "10.2.0.0/16");
+	assert_false(site_says(&g, "gw2", "our own certificate"));
+	later = lm_control_now(g.c);
+	later.wall += 3 * 86400;
+	later.mono += 3600 * LM_SEC; /* judged again by and by */
+	lm_mesh_tick(g.c->mesh, later);
+	assert_state(&g, "gw2", "refused");
+	assert_true(site_says(&g, "gw2", "certificate expired"));
+	assert_true(site_says(&g, "gw1", "our own certificate does not hold"));
+	gateway_down(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_connecting),
-	    cmocka_unit_test(test_idle),
+	    cmocka_unit_test(test_connecting), cmocka_unit_test(test_idle),
+	    cmocka_unit_test(test_unknown),    cmocka_unit_test(test_ourselves),
+	    cmocka_unit_test(test_revoked),    cmocka_unit_test(test_expired),
 	};
 
 	if (!ns_enter())
