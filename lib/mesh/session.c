@@ -339,8 +339,11 @@ void lm_m_session_timer(struct lm_mesh *m, struct session *s)
 
 	switch (s->state) {
 	case SESSION_INIT:
-	case SESSION_HALF:
 		lm_m_session_free(m, s, 0);
+		break;
+	case SESSION_HALF:
+		if (!lm_m_reply_timer(m, s))
+			lm_m_session_free(m, s, 0);
 		break;
 	case SESSION_CONFIRM:
 		if (lm_m_since(m, s->created) < LM_M_CONFIRM_LIFE) {
