@@ -137,7 +137,7 @@ static void steady(struct run *r, uint64_t until_rekeys, lm_time at_least)
 
 	for (unsigned i = 0; i < r->sim.n_sites; i++) {
 		sent -= site(r, i)->esp_sent;
-		got -= site(r, i)->esp_got;
+		got -= site(r, i)->esp_got + site(r, i)->esp_replayed;
 	}
 	w->esp_may_miss = false;
 	r->unsent = 0;
@@ -151,7 +151,7 @@ static void steady(struct run *r, uint64_t until_rekeys, lm_time at_least)
 	world_pass(w, LM_SEC); /* what is on its way arrives */
 	for (unsigned i = 0; i < r->sim.n_sites; i++) {
 		sent += site(r, i)->esp_sent;
-		got += site(r, i)->esp_got;
+		got += site(r, i)->esp_got + site(r, i)->esp_replayed;
 	}
 	lost = w->esp_lost - lost;
 	again = w->esp_duplicated - again;

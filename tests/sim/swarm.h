@@ -10,9 +10,10 @@
 #include "nat.h"
 #include "sim.h"
 
-#define SWARM_SITES 10
-#define SWARM_NATS  32
-#define SWARM_OLD   128
+#define SWARM_SITES	  10
+#define SWARM_NATS	  32
+#define SWARM_OLD	  128
+#define SWARM_RELAY_PAIRS 64
 
 struct swarm {
 	struct sim sim;
@@ -35,11 +36,26 @@ struct swarm {
 	uint64_t victim_bytes;
 	struct datagram old[SWARM_OLD];
 	uint64_t n_old;
-	unsigned long did[24]; /* troubles of each kind */
+	bool on_demand; /* sessions for those only that have traffic */
+	uint32_t did;	/* troubles by kind, as bits */
+	uint32_t lies;	/* of coordinators, the same */
 };
 
-/* One seed; the trace of all that happened. */
-uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets);
+/* How many seeds had what. */
+struct coverage {
+	unsigned long seeds, on_demand, moves, failovers;
+	unsigned long relay, relayed_pairs, no_udp; /* relay: packets went through one */
+	unsigned long trouble[32], lie[LIE_KINDS];
+	unsigned long pairs[6][6]; /* of sites in the end, by what each stands behind */
+};
+
+/* One seed; the trace of all that happened. c: NULL, or where to count it. */
+uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets, struct coverage *c);
+extern const char *const trouble_names[];
+/* Puts in what the seed has seen. */
+void coverage_add(struct coverage *c, const struct swarm *s);
+void coverage_print(const struct coverage *c);
+
 void swarm_run(uint64_t first, unsigned long count, bool verbose, bool packets);
 
 /* topology.c */
@@ -52,6 +68,13 @@ void topology_print(const struct swarm *s);
 /* oracle.c */
 /* Is there a way between them that the mesh must find? */
 bool oracle_reachable(const struct swarm *s, const struct node *a, const struct node *b);
+/* Without a relay? */
+bool oracle_direct(const struct node *a, const struct node *b);
+/* Firewalls that let no UDP through let it through to relays in the open. */
+bool oracle_exempt(struct world *w, const struct lm_endpoint *outside);
+
+/* bounds.c */
+void bounds_check(struct node *n);
 
 /* trouble.c */
 void trouble_some(struct swarm *s);

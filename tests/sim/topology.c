@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Where sites are: in the open, behind a NAT of any kind, of their own or shared, behind two of
- * them, behind a firewall; with one or several WAN ports of either family. */
+ * them, behind a firewall, or one that lets UDP through to relays only; with one or several WAN
+ * ports of either family. */
 #include "swarm.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@ static struct nat_kind some_kind(struct swarm *s)
 	    .hairpin = draw(s, 2) == 0,
 	    .inbound_refresh = draw(s, 2) == 0,
 	    .timeout = (30 + draw(s, 270)) * LM_SEC,
+	    .no_udp = draw(s, 8) == 0,
 	};
 
 	return k;
@@ -125,11 +127,27 @@ static void attach(struct swarm *s, struct node *n)
 	}
 }
 
+/* Who could be one best is one most often. */
+static void may_relay(struct swarm *s, struct node *n)
+{
+	bool open = false;
+
+	for (unsigned i = 0; i < n->n_wan; i++)
+		open |= n->behind[i] == NULL;
+	if (draw(s, open ? 2 : 8) != 0)
+		return;
+	n->cert_body.roles |= LM_ROLE_RELAY;
+	n->relay_pairs = SWARM_RELAY_PAIRS;
+	node_sign(n, s->sim.w.authority);
+}
+
 void topology_build(struct swarm *s)
 {
 	s->next_host = 1;
 	for (unsigned i = 0; i < s->sim.n_sites; i++)
 		attach(s, s->sim.sites[i].node);
+	for (unsigned i = 0; i < s->sim.n_sites; i++)
+		may_relay(s, s->sim.sites[i].node);
 }
 
 void topology_print(const struct swarm *s)
@@ -140,15 +158,17 @@ void topology_print(const struct swarm *s)
 		for (unsigned p = 0; p < n->n_wan; p++) {
 			char at[LM_ENDPOINT_STRLEN];
 
-			fprintf(stderr, "gw%u port %u %s", i, p,
+			fprintf(stderr, "gw%u%s port %u %s", i,
+				n->relay_pairs > 0 ? " (relay)" : "", p,
 				lm_endpoint_format(&n->wan[p], at));
 			for (const struct nat *t = n->behind[p]; t != NULL; t = t->parent)
-				fprintf(stderr, " <- %s %s/%s%s%s",
+				fprintf(stderr, " <- %s %s/%s%s%s%s",
 					t->kind.firewall ? "firewall" : "NAT",
 					nat_dependence_name(t->kind.mapping),
 					nat_dependence_name(t->kind.filtering),
 					t->kind.hairpin ? " hairpin" : "",
-					t->kind.preserves_port ? " keeps ports" : "");
+					t->kind.preserves_port ? " keeps ports" : "",
+					t->kind.no_udp ? " no UDP but to relays" : "");
 			fprintf(stderr, "\n");
 		}
 	}

@@ -26,6 +26,28 @@ enum kind {
 	KINDS,
 };
 
+const char *const trouble_names[] = {
+    [KILL] = "kill",
+    [KILL_AND_FORGET] = "kill, disk lost",
+    [RESTART] = "restart",
+    [OFFLINE] = "offline",
+    [NAT_REBOOT] = "NAT forgets",
+    [NAT_MOVES] = "NAT moves",
+    [ADDRESS] = "new address",
+    [PORT_DOWN] = "WAN port down",
+    [PARTITION] = "partition",
+    [ONE_WAY] = "one-way cut",
+    [CLOCK] = "clock jump",
+    [COORD_KILL] = "coordinator killed",
+    [COORD_LIES] = "coordinator lies",
+    [LOSS] = "10-40 % loss",
+    [ATTACK] = "replays, forgeries",
+    [FALSE_ENDPOINT] = "false endpoint",
+    [REVOKE] = "revocation",
+    [RENEW] = "renewed certificate",
+    [KINDS] = NULL,
+};
+
 static uint32_t draw(struct swarm *s, uint32_t below)
 {
 	return world_random(&s->sim.w, below);
@@ -163,6 +185,7 @@ static void coord_lies(struct swarm *s)
 	unsigned i = draw(s, SIM_COORDS);
 
 	s->sim.coords[i].lies = 1 + draw(s, LIE_KINDS - 1);
+	s->lies |= 1u << s->sim.coords[i].lies;
 	s->coord_back[i] = later(s, 60);
 }
 
@@ -213,7 +236,7 @@ void trouble_some(struct swarm *s)
 
 	if (what <= PORT_DOWN && (t->node->mesh == NULL || s->back[i] != 0))
 		return;
-	s->did[what]++;
+	s->did |= 1u << what;
 	switch (what) {
 	case KILL:
 	case KILL_AND_FORGET:

@@ -21,6 +21,7 @@ void plane_start(struct node *n);
 void plane_stop(struct node *n);
 void plane_free(struct node *n);
 void plane_report(struct node *n);
+void plane_must_not_be_revoked(const struct node *n, uint32_t peer);
 
 /* relay.c: relay ids */
 int relay_set(void *user, const struct lm_mesh_relay *r);

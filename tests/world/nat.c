@@ -95,6 +95,11 @@ static struct session_key session_key(const struct nat *n, const struct nat_mapp
 	return k;
 }
 
+static bool blocks(struct world *w, const struct nat *n, const struct lm_endpoint *outside)
+{
+	return n->kind.no_udp && (w->exempt == NULL || !w->exempt(w, outside));
+}
+
 static bool dead(const struct world *w, const struct nat *n, lm_time last)
 {
 	return w->now - last >= n->kind.timeout;
@@ -208,7 +213,7 @@ bool nat_out(struct world *w, struct nat *n, struct lm_endpoint *from, const str
 	struct nat_session *s;
 	struct session_key key;
 
-	if (n->kind.no_udp)
+	if (blocks(w, n, to))
 		return false;
 	m = map(w, n, from, to);
 	if (m == NULL)
@@ -250,7 +255,7 @@ bool nat_in(struct world *w, struct nat *n, const struct lm_endpoint *from, stru
 		key = session_key(n, m, from);
 		HASH_FIND(hh, n->sessions, &key, sizeof(key), s);
 	}
-	if (n->kind.no_udp || s == NULL || dead(w, n, s->last)) {
+	if (blocks(w, n, from) || s == NULL || dead(w, n, s->last)) {
 		n->dropped++;
 		return false;
 	}

@@ -19,7 +19,7 @@ struct nat_kind {
 	bool inbound_refresh; /* section 4.3: packets from outside keep a mapping alive too */
 	lm_time timeout;      /* section 4.3 */
 	bool firewall;	      /* filters only: addresses inside are good outside */
-	bool no_udp;	      /* lets nothing through */
+	bool no_udp;	      /* lets nothing through but what world.exempt names */
 };
 
 struct nat_mapping;
@@ -53,7 +53,8 @@ struct nat *nat_at(const struct world *w, const struct nat *domain, const struct
 /* Is outer the NAT n, or one that n stands behind? The open (NULL) encloses all. */
 bool nat_encloses(const struct nat *outer, const struct nat *n);
 /* Can two nodes at these attachments reach each other without a relay, given that both know each
- * other's reflexive addresses and send to them at the same time? (RFC 5128 section 3.3) */
+ * other's reflexive addresses and send to them at the same time? (RFC 5128 section 3.3)
+ * What world.exempt lets through does not count. */
 bool nat_direct(const struct nat *a, const struct nat *b);
 
 #endif

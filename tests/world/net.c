@@ -42,7 +42,7 @@ static bool go_out(struct world *w, struct datagram *d)
 		struct nat *n = d->domain;
 
 		if (lm_prefix_contains(&n->inside, &d->to.ip))
-			return !n->kind.no_udp;
+			return true;
 		if (!nat_out(w, n, &d->from, &d->to))
 			return false;
 		if (!n->kind.firewall && lm_ip_equal(&n->outer, &d->to.ip))

@@ -6,7 +6,7 @@
  */
 #include "inside.h"
 
-#include <lanemesh/esp.h>
+#include <lanemesh/esp_replay.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -141,8 +141,10 @@ static bool known(const struct node *n, uint32_t peer)
 	return peer < n->max_peers && n->peers[peer].used;
 }
 
-static void must_not_be_revoked(const struct node *n, const struct node_peer *p)
+void plane_must_not_be_revoked(const struct node *n, uint32_t peer)
 {
+	const struct node_peer *p = &n->peers[peer];
+
 	if (p->who->revoked_by != 0 && p->who->revoked_by <= n->list)
 		world_fail(n->world, "gw%u has an SA with gw%u, which list %llu revokes", n->number,
 			   p->who->number, (unsigned long long)p->who->revoked_by);
@@ -157,7 +159,7 @@ static int op_sa_in_add(void *user, const struct lm_mesh_sa_in *sa)
 	world_must(w, known(n, sa->peer));
 	world_must(w, lm_spi_base_valid(sa->spi_base) && sa->lanes >= 1 && sa->lanes <= 64);
 	world_must(w, find_sa(n, sa->spi_base) == NULL);
-	must_not_be_revoked(n, &n->peers[sa->peer]);
+	plane_must_not_be_revoked(n, sa->peer);
 	if (n->fail_sa_in > 0) {
 		n->fail_sa_in--;
 		return -ENOSPC;
@@ -183,6 +185,8 @@ static void op_sa_in_del(void *user, uint32_t spi_base)
 	n->peers[sa->peer].n_in--;
 	drop_spi(n, spi_base);
 	sa->used = false;
+	free(sa->replay);
+	sa->replay = NULL;
 	n->n_sas--;
 	n->sas_removed++;
 }
@@ -200,7 +204,7 @@ static int op_sa_out_set(void *user, uint32_t peer, const struct lm_mesh_sa_out 
 	n->out_sets++;
 	world_must(w, sa->peer == peer && p->has_path);
 	world_must(w, lm_spi_base_valid(sa->spi_base) && find_sa(n, sa->session) != NULL);
-	must_not_be_revoked(n, p);
+	plane_must_not_be_revoked(n, peer);
 	/* Numbers start at 1 with each call, so a key must never come twice. */
 	for (unsigned i = 0; i < sa->lanes; i++)
 		world_must(w, key_fresh(w, &sa->keys[i]));
@@ -302,7 +306,10 @@ static void op_revocation(void *user, const uint8_t *data, size_t len)
 	n->revocations++;
 	for (uint32_t i = 0; i < n->max_peers; i++)
 		if (n->peers[i].used && (n->peers[i].n_in > 0 || n->peers[i].has_out))
-			must_not_be_revoked(n, &n->peers[i]);
+			plane_must_not_be_revoked(n, i);
+	for (unsigned i = 0; i < n->n_relays; i++)
+		if (n->relays[i].to.relay != 0)
+			plane_must_not_be_revoked(n, n->relays[i].member);
 }
 
 static void op_signal(void *user, const uint8_t node[32])
@@ -353,11 +360,15 @@ void plane_stop(struct node *n)
 void plane_free(struct node *n)
 {
 	free(n->peers);
+	for (uint32_t i = 0; i < n->cap_sas; i++)
+		free(n->sas[i].replay);
 	free(n->sas);
 	free(n->spis.slots);
 	free(n->active);
 	free(n->relays);
+	free(n->relayed_before);
 	n->relays = NULL;
+	n->relayed_before = NULL;
 	n->n_relays = 0;
 	n->peers = NULL;
 	n->sas = NULL;
@@ -435,6 +446,13 @@ static void deliver_esp(struct node *n, unsigned port, uint64_t relay, const str
 	/* Whoever can open it is the one it is for, and knows whose it is. */
 	world_must(w, to == n->number);
 	world_must(w, from < w->n_nodes && n->peers[sa->peer].who == w->nodes[from]);
+	if (sa->replay == NULL)
+		sa->replay = calloc(1, sizeof(*sa->replay));
+	world_must(w, sa->replay != NULL);
+	if (lm_replay_commit(sa->replay, seq) != LM_ESP_OK) {
+		n->esp_replayed++;
+		return;
+	}
 	n->esp_got++;
 	sa->last_rx = world_now(w, n).mono;
 	touch(n, sa);

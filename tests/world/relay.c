@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define RELAYS_MAX 4096
+#define RELAYS_MAX   4096
+#define RELAY_MEMORY 4096 /* a power of two */
 
 static struct lm_mesh_relay *find(struct node *n, uint64_t id)
 {
@@ -28,6 +29,7 @@ int relay_set(void *user, const struct lm_mesh_relay *r)
 		world_must(w, (n->cert_body.roles & LM_ROLE_RELAY) != 0);
 		world_must(w, r->member < n->max_peers && n->peers[r->member].used &&
 				  n->peers[r->member].n_in > 0);
+		plane_must_not_be_revoked(n, r->member);
 	}
 	if (known != NULL) {
 		world_must(w, (known->to.relay == 0) == (r->to.relay == 0));
@@ -65,6 +67,25 @@ void relay_send(struct node *n, const struct lm_path *path, const uint8_t *data,
 	net_send(n, path->port, &path->remote, msg, len + LM_RELAY_HDR_LEN);
 }
 
+/* A relay drops what it has passed on before (FAULTS row 21). */
+static bool seen_before(struct node *n, const struct datagram *d)
+{
+	uint64_t print = 0xcbf29ce484222325u; /* FNV-1a */
+	uint64_t *slot;
+
+	if (n->relayed_before == NULL) {
+		n->relayed_before = calloc(RELAY_MEMORY, sizeof(print));
+		world_must(n->world, n->relayed_before != NULL);
+	}
+	for (size_t i = 0; i < d->len; i++)
+		print = (print ^ d->data[i]) * 0x100000001b3u;
+	slot = &n->relayed_before[(print ^ print >> 32) & (RELAY_MEMORY - 1)];
+	if (*slot == print)
+		return true;
+	*slot = print;
+	return false;
+}
+
 bool relay_arrive(struct node *n, unsigned port, const struct datagram *d, struct datagram *inner,
 		  uint64_t *id)
 {
@@ -77,6 +98,11 @@ bool relay_arrive(struct node *n, unsigned port, const struct datagram *d, struc
 	if (known == NULL || known->from.port != port ||
 	    !lm_endpoint_equal(&known->from.remote, &d->from)) {
 		n->relay_refused++;
+		n->esp_not_relayed += relay_is_esp(d->data, d->len);
+		return false;
+	}
+	if (known->to.relay != 0 && seen_before(n, d)) {
+		n->esp_relayed_again += relay_is_esp(d->data, d->len);
 		return false;
 	}
 	if (known->to.relay != 0) {

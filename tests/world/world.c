@@ -120,6 +120,8 @@ void node_sync(struct node *n)
 		due = due + n->started - LM_SEC; /* its clock to ours */
 	if (due != n->tick.timer.due || n->tick.timer.slot == 0)
 		actor_at(n->world, &n->tick, due);
+	if (n->mesh != NULL && n->world->inspect != NULL)
+		n->world->inspect(n);
 }
 
 /* ---------------------------------------------------------------- clock -- */

@@ -8,6 +8,7 @@
 #ifndef LANEMESH_TESTS_WORLD_H
 #define LANEMESH_TESTS_WORLD_H
 
+#include <lanemesh/esp.h>
 #include <lanemesh/mesh.h>
 
 #define WORLD_PORTS	   4
@@ -37,6 +38,7 @@ struct sa_in {
 	struct lm_esp_key key; /* of lane 0: the model sends on that one only */
 	bool has_from;
 	struct lm_path from;
+	struct lm_replay *replay; /* NULL: no packet came yet */
 };
 
 struct node_peer {
@@ -108,6 +110,9 @@ struct node {
 	uint64_t sas_added, sas_removed, out_sets, path_sets, announces, revocations;
 	uint64_t relayed, relayed_bytes, relay_refused;
 	uint64_t esp_sent, esp_got, esp_lost_here; /* lost_here: no SA for it */
+	/* Dropped: come before, at the end; come before, or of no pair, at a relay. */
+	uint64_t esp_replayed, esp_relayed_again, esp_not_relayed;
+	uint64_t *relayed_before; /* fingerprints of what it has relayed (RELAY_MEMORY) */
 	void *user;
 	void (*announced)(struct node *n); /* ann has changed (opt) */
 	uint64_t signals;
@@ -168,6 +173,10 @@ struct world {
 	/* Sees each datagram as it is sent and may change it; false: dropped. */
 	bool (*tap)(struct world *w, struct datagram *d, void *user);
 	void *tap_user;
+	/* Where a firewall that lets no UDP through (no_udp) lets it through all the same (opt). */
+	bool (*exempt)(struct world *w, const struct lm_endpoint *outside);
+	/* After whatever has happened to a node that is up (opt). */
+	void (*inspect)(struct node *n);
 	/* Sees each datagram as it arrives at a node's port; true: it is cut off (opt). */
 	bool (*cut)(struct world *w, const struct datagram *d, const struct node *to,
 		    unsigned port);
