@@ -123,14 +123,15 @@ static uint64_t control_sent(struct swarm *s)
 
 /* ----------------------------------------------------------------- phases -- */
 
-static void begin(struct swarm *s, uint64_t seed, bool packets)
+static void begin(struct swarm *s, uint64_t seed, const struct swarm_how *how)
 {
 	struct world *w = &s->sim.w;
 
 	sim_init(&s->sim, seed, 3 + (unsigned)(seed * 0x9e3779b97f4a7c15u >> 40) % 6);
 	w->what = "lm_sim --swarm 1";
-	w->talk = s->verbose;
-	w->show = packets;
+	w->talk = how->verbose;
+	w->show = how->packets;
+	s->relays = how->relays;
 	w->delay = 1 * LM_MSEC;
 	w->jitter = world_random(w, 40) * LM_MSEC;
 	w->loss = s->base_loss = world_random(w, 4) * 10;
@@ -145,7 +146,7 @@ static void begin(struct swarm *s, uint64_t seed, bool packets)
 	w->services[w->n_services++] =
 	    (struct service){.at = s->victim, .answer = victim, .user = s};
 	topology_build(s);
-	s->on_demand = world_random(w, 6) == 0;
+	s->on_demand = s->relays && world_random(w, 6) == 0;
 	for (unsigned i = 0; i < SIM_COORDS; i++)
 		coordinator_start(&s->sim.coords[i]);
 	for (unsigned i = 0; i < s->sim.n_sites; i++) {
@@ -257,15 +258,14 @@ static bool until_all_up(struct swarm *s, lm_time limit)
 	return all_up(w, s);
 }
 
-uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets, struct coverage *c)
+uint64_t swarm_seed(uint64_t seed, const struct swarm_how *how, struct coverage *c)
 {
 	struct swarm *s = calloc(1, sizeof(*s));
 	struct world *w = &s->sim.w;
 	uint64_t trace;
 
-	s->verbose = verbose;
-	begin(s, seed, packets);
-	if (verbose)
+	begin(s, seed, how);
+	if (how->verbose)
 		topology_print(s);
 	world_pass(w, 5 * LM_SEC);
 	trouble(s);
@@ -286,17 +286,18 @@ uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets, struct coverage *
 	return trace;
 }
 
-void swarm_run(uint64_t first, unsigned long count_, bool verbose, bool packets)
+void swarm_run(uint64_t first, unsigned long count_, const struct swarm_how *how)
 {
+	struct swarm_how quiet = {.relays = how->relays};
 	struct coverage c = {0};
 
 	for (uint64_t seed = first; seed < first + count_; seed++) {
-		uint64_t trace = swarm_seed(seed, verbose, packets, &c);
+		uint64_t trace = swarm_seed(seed, how, &c);
 
-		if (verbose)
+		if (how->verbose)
 			fprintf(stderr, "seed %llu: trace %016llx\n", (unsigned long long)seed,
 				(unsigned long long)trace);
-		if (seed % TWICE == 0 && swarm_seed(seed, false, false, NULL) != trace) {
+		if (seed % TWICE == 0 && swarm_seed(seed, &quiet, NULL) != trace) {
 			fprintf(stderr, "lm_sim --swarm 1 --seed %llu: two runs differ\n",
 				(unsigned long long)seed);
 			abort();

@@ -15,9 +15,14 @@
 #define SWARM_OLD	  128
 #define SWARM_RELAY_PAIRS 64
 
+struct swarm_how {
+	bool verbose, packets;
+	bool relays; /* also relays, firewalls that let no UDP through, sessions on demand */
+};
+
 struct swarm {
 	struct sim sim;
-	bool verbose;
+	bool relays;
 	unsigned n_nats;
 	struct nat *nats[SWARM_NATS];
 	uint8_t next_host, next_outer;
@@ -50,13 +55,13 @@ struct coverage {
 };
 
 /* One seed; the trace of all that happened. c: NULL, or where to count it. */
-uint64_t swarm_seed(uint64_t seed, bool verbose, bool packets, struct coverage *c);
+uint64_t swarm_seed(uint64_t seed, const struct swarm_how *how, struct coverage *c);
 extern const char *const trouble_names[];
 /* Puts in what the seed has seen. */
 void coverage_add(struct coverage *c, const struct swarm *s);
 void coverage_print(const struct coverage *c);
 
-void swarm_run(uint64_t first, unsigned long count, bool verbose, bool packets);
+void swarm_run(uint64_t first, unsigned long count, const struct swarm_how *how);
 
 /* topology.c */
 void topology_build(struct swarm *s);

@@ -20,7 +20,7 @@ static struct nat_kind some_kind(struct swarm *s)
 	    .hairpin = draw(s, 2) == 0,
 	    .inbound_refresh = draw(s, 2) == 0,
 	    .timeout = (30 + draw(s, 270)) * LM_SEC,
-	    .no_udp = draw(s, 8) == 0,
+	    .no_udp = s->relays && draw(s, 8) == 0,
 	};
 
 	return k;
@@ -146,7 +146,7 @@ void topology_build(struct swarm *s)
 	s->next_host = 1;
 	for (unsigned i = 0; i < s->sim.n_sites; i++)
 		attach(s, s->sim.sites[i].node);
-	for (unsigned i = 0; i < s->sim.n_sites; i++)
+	for (unsigned i = 0; s->relays && i < s->sim.n_sites; i++)
 		may_relay(s, s->sim.sites[i].node);
 }
 
