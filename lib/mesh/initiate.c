@@ -93,6 +93,8 @@ static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_p
 	if (c->at != 0 && lm_m_since(m, c->at) < LM_COOKIE_LIFE)
 		lm_mac2(c->cookie, s->init->msg, LM_INIT_MACED, mac2);
 	rc = lm_m_send(m, to, s->init->msg, LM_INIT_LEN);
+	if (to->relay == 0)
+		lm_m_candidate(s->peer, &to->remote)->turn++;
 	if (rc != 0 && to->relay == 0 && !lm_m_candidate(s->peer, &to->remote)->answered)
 		lm_m_host_refund(m, s->peer, &to->remote.ip, LM_INIT_LEN);
 	return rc == 0 || rc == -EINPROGRESS;
@@ -109,20 +111,36 @@ static lm_time backoff(struct lm_mesh *m, const struct peer *p)
 	return wait - wait / 4 + lm_m_jitter(m, wait / 2);
 }
 
-/* One target each LM_M_PACE; skips those that may not be sent to now. */
+/* How long until the address may get another datagram. */
+static lm_time gap_left(const struct lm_mesh *m, const struct peer *p, const struct lm_path *to)
+{
+	const struct candidate *c = to->relay == 0 ? lm_m_candidate(p, &to->remote) : NULL;
+
+	if (c == NULL || c->sent == 0 || lm_m_since(m, c->sent) >= LM_M_CANDIDATE_GAP)
+		return 0;
+	return LM_M_CANDIDATE_GAP - lm_m_since(m, c->sent);
+}
+
+/* One target each LM_M_PACE; waits for those that had a datagram just now by another port, skips
+ * those whose budget is spent. */
 static void send_next(struct lm_mesh *m, struct peer *p)
 {
 	struct session *s = p->pacing;
 	struct initiation *in = s->init;
 
 	while (in->n_sent < in->n_targets) {
+		lm_time wait = gap_left(m, p, &in->targets[in->n_sent]);
+
+		if (wait > 0) {
+			lm_m_arm(m, &p->connect, wait);
+			return;
+		}
 		if (!send_message(m, s, &in->targets[in->n_sent])) {
 			in->targets[in->n_sent] = in->targets[--in->n_targets];
 			continue;
 		}
 		if (++in->n_sent < in->n_targets) {
-			lm_m_arm(m, &p->connect,
-				 p->n_candidates > 1 ? LM_M_PACE : LM_M_CANDIDATE_GAP);
+			lm_m_arm(m, &p->connect, LM_M_PACE);
 			return;
 		}
 	}

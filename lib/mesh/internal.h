@@ -151,6 +151,7 @@ struct candidate {
 	struct lm_endpoint ep;
 	enum lm_path_kind kind;
 	bool answered; /* something authentic came from there */
+	uint8_t turn;  /* counts message 1s that went there: by which port comes next */
 	lm_time punched, sent;
 	struct kept_cookie cookie;
 };

@@ -59,9 +59,10 @@ static unsigned ways(const struct peer *p, struct lm_path out[LM_M_TARGETS])
 	return n;
 }
 
-/* Port by port, so that two datagrams to one address are as far apart as can be; each round begins
- * with the next port, as the budget of an address may not do for all. When there are more than a
- * round may have, each round takes up where the one before ended. */
+/* Port by port, so that two datagrams to one address are as far apart as can be. Each address goes
+ * on with the port after the one that its last message 1 left by: its budget may not do for all,
+ * nor for each round. When there are more than a round may have, each round takes up where the one
+ * before ended. */
 uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywhere,
 		     struct lm_path out[LM_M_TARGETS])
 {
@@ -81,12 +82,12 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
 	for (unsigned k = 0; k < n_ports; k++)
 		for (unsigned r = 0; r <= 4; r++)
 			for (unsigned i = 0; i < p->n_candidates; i++) {
-				const struct lm_endpoint *ep = &p->candidates[i].ep;
-				uint16_t port = ports[(k + p->rounds) % n_ports];
+				const struct candidate *c = &p->candidates[i];
+				const struct lm_endpoint *ep = &c->ep;
+				uint16_t port = ports[(k + c->turn) % n_ports];
 
-				if (rank(&p->candidates[i], near) == r &&
-				    lm_m_wan_ok(m, port, ep) && lm_m_endpoint_ok(m, ep) &&
-				    !lm_m_own_endpoint(m, ep))
+				if (rank(c, near) == r && lm_m_wan_ok(m, port, ep) &&
+				    lm_m_endpoint_ok(m, ep) && !lm_m_own_endpoint(m, ep))
 					all[n++] = (struct lm_path){.port = port, .remote = *ep};
 			}
 	relays = ways(p, out);

@@ -14,7 +14,8 @@
 /* Counts what goes to 203.0.113.0/24. */
 struct toll {
 	uint64_t bytes, probes, host[256];
-	const struct node *spoofer; /* its datagrams come from there, port by port */
+	uint64_t inits[4][WORLD_PORTS]; /* to these ports of any, by the one they left by */
+	const struct node *spoofer;	/* its datagrams come from there, port by port */
 	uint64_t spoofed, spoofed_bytes;
 	bool every; /* a port of its own for each datagram, else one of three */
 };
@@ -33,6 +34,8 @@ static bool toll_tap(struct world *w, struct datagram *d, void *user)
 		t->bytes += d->len + ON_WIRE;
 		t->host[d->to.ip.b[3]] += d->len + ON_WIRE;
 		t->probes += datagram_type(d) == LM_MSG_TRANSPORT && d->len == PROBE_LEN;
+		if (d->to.port < LM_ARRAY_SIZE(t->inits) && datagram_type(d) == LM_MSG_INIT)
+			t->inits[d->to.port][d->sender_port]++;
 	}
 	if (t->spoofer != NULL && d->sender == t->spoofer) {
 		unsigned n = (unsigned)t->spoofed++;
@@ -93,6 +96,41 @@ static void test_ports(void **state)
 	world_pass(&p.w, 541 * LM_SEC);
 	assert_in_range(t.host[7], 2 * BAR, 10 * BAR);
 	world_free(&p.w);
+}
+
+/* It may be by one port only that an address can be reached. What the budget of a host that several
+ * members name allows goes round the ports, also when signals begin anew all the time. */
+static void test_every_port(void **state)
+{
+	struct toll t;
+	struct pair p;
+
+	(void)state;
+	for (unsigned seed = 1; seed <= 5; seed++) {
+		memset(&t, 0, sizeof(t));
+		pair_begin(&p, seed);
+		p.w.tap = toll_tap;
+		p.w.tap_user = &t;
+		p.a->n_wan = 2;
+		p.a->wan[1] = (struct lm_endpoint){lm_ip4((uint8_t[]){198, 51, 100, 2}), 4500};
+		(void)world_node(&p.w);
+		(void)world_node(&p.w);
+		node_start(p.a);
+		for (unsigned i = 1; i < p.w.n_nodes; i++)
+			lie(p.w.nodes[i], p.a, 1, 1, 0, 0, i);
+		for (unsigned k = 0; k < 120; k++) {
+			world_pass(&p.w, 5 * LM_SEC);
+			for (unsigned i = 1; i < p.w.n_nodes; i++)
+				lm_mesh_signalled(p.a->mesh, world_now(&p.w, p.a), 0,
+						  p.w.nodes[i]->id->ed_public);
+			node_sync(p.a);
+		}
+		for (unsigned i = 1; i < p.w.n_nodes; i++) {
+			assert_true(t.inits[i][0] > 1);
+			assert_in_range(t.inits[i][1], t.inits[i][0] - 1, t.inits[i][0] + 1);
+		}
+		world_free(&p.w);
+	}
 }
 
 /* Records that take turns: the same addresses again, or always other ones. */
@@ -352,7 +390,7 @@ int main(void)
 	    cmocka_unit_test(test_ports),	 cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_many),	 cmocka_unit_test(test_shared),
 	    cmocka_unit_test(test_false_source), cmocka_unit_test(test_siege),
-	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_answers),	 cmocka_unit_test(test_every_port),
 	};
 
 	if (lm_crypto_init() != 0)
