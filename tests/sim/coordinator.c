@@ -245,7 +245,7 @@ bool coordinator_lie(struct coordinator *c, uint8_t *cert, size_t *cert_len, uin
 	case LIE_MIXED:
 		memcpy(ann, c->old_ann, c->old_ann_len);
 		*ann_len = c->old_ann_len;
-		return true;
+		return c->old_ann_len > 0;
 	case LIE_DAMAGED:
 		cert[world_random(w, (uint32_t)*cert_len)] ^= 1;
 		return true;
