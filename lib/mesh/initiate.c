@@ -277,16 +277,6 @@ static struct session *initiation_of(struct lm_mesh *m, uint32_t spi, const stru
 	return s;
 }
 
-/* Message 2 of a handshake that has had it: a responder repeats it until it hears from us, and the
- * network may. */
-static bool again(const struct lm_mesh *m, const struct lm_msg_resp *r)
-{
-	const struct session *s = lm_m_session_find(m, r->receiver_spi);
-
-	return s != NULL && s->initiator && s->state != SESSION_INIT &&
-	       s->remote_spi == r->sender_spi;
-}
-
 /* The certificate in message 2: good, and of the node whose key we called. */
 static enum lm_verdict check_responder(struct lm_mesh *m, struct peer *p, const struct lm_hello *h,
 				       struct shown_cert *cert)
@@ -360,10 +350,6 @@ void lm_m_on_resp(struct lm_mesh *m, const struct lm_path *from, const uint8_t *
 	}
 	if (!lm_mac1_ok(m->mac1_key, data, LM_RESP_MACED, r.mac1)) {
 		m->count.mac1_bad++;
-		return;
-	}
-	if (again(m, &r)) {
-		m->count.replayed++;
 		return;
 	}
 	s = initiation_of(m, r.receiver_spi, from);

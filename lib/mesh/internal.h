@@ -26,9 +26,8 @@
 #define LM_M_HALF_OPEN_PEER   8 /* half-open sessions of one peer */
 #define LM_M_CONFIRM_LIFE     (2 * LM_SEC)
 #define LM_M_HALF_OPEN_MAX    4096
-#define LM_M_REPEAT	      (200 * LM_MSEC) /* of message 2, for the first time; then it doubles */
-#define LM_M_REPLIES	      8		      /* ways that one message 1 is answered */
-#define LM_M_INITIATIONS      4		      /* own handshakes under way to one peer */
+#define LM_M_REPLIES	      8	   /* ways that one message 1 is answered */
+#define LM_M_INITIATIONS      4	   /* own handshakes under way to one peer */
 #define LM_M_OLD_PEER	      4	   /* superseded sessions of one peer that still receive */
 #define LM_M_EPHEMERALS	      32   /* remembered of each peer, */
 #define LM_M_EPHEMERALS_MAX   1024 /* or more, as long as all peers have no more than these: */
@@ -115,8 +114,7 @@ struct reply {
 	uint8_t ephemeral[LM_M_EPHEMERAL_LEN]; /* of the message 1 that it answers */
 	struct lm_path paths[LM_M_REPLIES];    /* where it was sent to */
 	uint8_t n_paths;
-	bool proven;	/* message 1 came with a cookie */
-	uint8_t copies; /* of it that went each way, at most */
+	bool proven; /* message 1 came with a cookie */
 	uint16_t len;
 	uint8_t msg[LM_RESP_MAX];
 };
@@ -455,8 +453,6 @@ void lm_m_called(struct lm_mesh *m, struct peer *p);
 /* HALF, and its first transport message came from there: the way to use, if it was answered that
  * way; it is no longer half open. */
 void lm_m_reply_done(struct session *s, const struct lm_path *from);
-/* HALF, and its timer ran out; false: so has its life. */
-bool lm_m_reply_timer(struct lm_mesh *m, struct session *s);
 void lm_m_ephemerals_free(struct lm_mesh *m, struct peer *p);
 void lm_m_on_init(struct lm_mesh *m, const struct lm_path *from, const uint8_t *data, size_t len);
 

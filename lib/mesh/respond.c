@@ -265,7 +265,6 @@ static bool answer(struct lm_mesh *m, struct session *s, struct lm_noise *noise,
 	explicit_bzero(&keys, sizeof(keys));
 	s->reply->len = (uint16_t)(mac1_off + 2 * LM_MAC_LEN);
 	s->reply->paths[s->reply->n_paths++] = *to;
-	s->reply->copies = 1;
 	rc = lm_m_send(m, to, msg, s->reply->len);
 	return rc == 0 || rc == -EINPROGRESS;
 }
@@ -292,45 +291,6 @@ static bool reply_again(struct lm_mesh *m, struct peer *p, const uint8_t e[32],
 		return false;
 	s->reply->paths[s->reply->n_paths++] = *from;
 	(void)lm_m_send(m, from, s->reply->msg, s->reply->len);
-	return true;
-}
-
-/* So many copies of message 2 together are no more bytes on the wire than message 1, of which one
- * has come by each way that it is sent (FAULTS row 20). */
-static unsigned copies_allowed(const struct reply *r)
-{
-	const size_t headers = sizeof(struct lm_ip6_hdr) + sizeof(struct lm_udp_hdr);
-
-	return (unsigned)((LM_INIT_LEN + headers) / (r->len + headers));
-}
-
-static void arm_repeat(struct lm_mesh *m, struct session *s)
-{
-	lm_time age = lm_m_since(m, s->created), due = LM_M_HALF_OPEN_LIFE;
-	lm_time repeat = LM_M_REPEAT * ((1u << s->reply->copies) - 1);
-
-	if (s->reply->copies < copies_allowed(s->reply) && repeat < due)
-		due = repeat;
-	lm_m_arm(m, &s->due, due > age ? due - age : 0);
-}
-
-/* To a host that never answered the peer sends few message 1s in a minute (FAULTS row 14), so that
- * one which has come is worth more than one message 2. When another handshake with the peer has
- * come through since, it does not wait for this one any more. */
-bool lm_m_reply_timer(struct lm_mesh *m, struct session *s)
-{
-	const struct session *current = s->peer->current;
-	bool overtaken = current != NULL && current->since >= s->created;
-	struct reply *r = s->reply;
-
-	if (lm_m_since(m, s->created) >= LM_M_HALF_OPEN_LIFE)
-		return false;
-	if (r->copies < copies_allowed(r)) {
-		r->copies++;
-		for (unsigned i = 0; i < r->n_paths && !overtaken; i++)
-			(void)lm_m_send(m, &r->paths[i], r->msg, r->len);
-	}
-	arm_repeat(m, s);
 	return true;
 }
 
@@ -361,8 +321,6 @@ static void half_open(struct lm_mesh *m, struct peer *p, const struct lm_path *f
 	}
 	if (s->cert == NULL || s->reply == NULL || !answer(m, s, noise, from))
 		lm_m_session_free(m, s, 0);
-	else
-		arm_repeat(m, s);
 }
 
 /* A good message 1 of a peer. */

@@ -339,11 +339,8 @@ void lm_m_session_timer(struct lm_mesh *m, struct session *s)
 
 	switch (s->state) {
 	case SESSION_INIT:
-		lm_m_session_free(m, s, 0);
-		break;
 	case SESSION_HALF:
-		if (!lm_m_reply_timer(m, s))
-			lm_m_session_free(m, s, 0);
+		lm_m_session_free(m, s, 0);
 		break;
 	case SESSION_CONFIRM:
 		if (lm_m_since(m, s->created) < LM_M_CONFIRM_LIFE) {

@@ -120,10 +120,8 @@ static void test_resp_mutated(void **state)
 	assert_int_equal(p.a->sas_added, 0);
 	give(&p, p.a, &d.from, &d);
 	assert_int_equal(p.a->sas_added, 1);
-	assert_int_equal(counters(p.a)->replayed, 0);
 	give(&p, p.a, &d.from, &d);
 	assert_int_equal(p.a->sas_added, 1);
-	assert_int_equal(counters(p.a)->replayed, 1);
 	assert_true(world_until(&p.w, LM_SEC, pair_up_cond, &p));
 	world_free(&p.w);
 }

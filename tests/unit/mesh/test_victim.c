@@ -337,60 +337,13 @@ static void test_false_source(void **state)
 	}
 }
 
-/* FAULTS row 20: a message 1 with false sources. Message 2 is repeated, as often as it fits into
- * the bytes that came from there. */
-static void test_answers(void **state)
-{
-	struct datagram d;
-	struct toll t;
-	struct pair p;
-
-	(void)state;
-	for (unsigned more = 0; more <= 24; more += 4) {
-		struct capture c = {.type = LM_MSG_INIT, .max = 1, .drop = true, .d = &d};
-		struct lm_cert *cert;
-
-		begin(&p, &t, 6 + more);
-		cert = &p.b->cert_body;
-		for (unsigned i = 0; i < more; i++) {
-			struct lm_ip net = lm_ip6((uint8_t[16]){0xfd, 0, 1, (uint8_t)i});
-
-			cert->prefixes[cert->n_prefixes++] = lm_prefix_of(&net, 64);
-		}
-		node_sign(p.b, p.w.authority);
-		node_start(p.b);
-		p.w.tap = capture_tap;
-		p.w.tap_user = &c;
-		(void)node_tell(p.b, p.a);
-		for (int i = 0; i < 1000 && c.n == 0; i++)
-			world_pass(&p.w, LM_MSEC);
-		assert_int_equal(c.n, 1);
-		p.a->silent = true;
-		p.w.tap = toll_tap;
-		p.w.tap_user = &t;
-		for (unsigned h = 1; h <= 10; h++) {
-			struct lm_endpoint from = {victim(h), 4500};
-
-			/* some after the first repeats */
-			world_inject(&p.w, &from, &p.b->wan[0], d.data, d.len, h * 100 * LM_MSEC);
-		}
-		world_pass(&p.w, 30 * LM_SEC);
-		for (unsigned h = 1; h <= 8; h++)
-			assert_in_range(t.host[h], 1, LM_INIT_LEN + ON_WIRE);
-		assert_int_equal(t.host[9] + t.host[10], 0);
-		assert_true(p.b->sent >= (more == 0 ? 8 + 8 : 8));
-		assert_true(more < 24 || p.b->sent == 8);
-		world_free(&p.w);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ports),	 cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_many),	 cmocka_unit_test(test_shared),
 	    cmocka_unit_test(test_false_source), cmocka_unit_test(test_siege),
-	    cmocka_unit_test(test_answers),	 cmocka_unit_test(test_every_port),
+	    cmocka_unit_test(test_every_port),
 	};
 
 	if (lm_crypto_init() != 0)
