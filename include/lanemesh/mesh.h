@@ -249,7 +249,6 @@ struct lm_mesh_counters {
 	uint64_t cert_refused[LM_VERDICT_COUNT];
 	uint64_t records_refused[LM_VERDICT_COUNT];
 	uint64_t bad_endpoint;		/* overlay or special addresses as endpoint or source */
-	uint64_t budget_spent;		/* datagrams not sent to a host that never answered */
 	uint64_t peers_full;		/* peers that found no room, max_peers */
 	uint64_t refused_by_data_plane; /* peer_set, sa_in_add, sa_out_set that failed */
 	uint64_t handshakes_started, handshakes_done, sessions_up, sessions_down, rekeys, moves;

@@ -166,7 +166,6 @@ enum lm_ctr_kind {
 	  "peers that want to reach us, we try too")                                               \
 	X(SIGNALS_IGNORED, "signals_ignored", EVENTS, EVENT,                                       \
 	  "the same of unknown peers, or too many")                                                \
-	X(BUDGET_SPENT, "budget_spent", EVENTS, EVENT, "held back: host that never answered")      \
 	X(STUN_SENT, "stun_sent", EVENTS, EVENT, "STUN requests sent")                             \
 	X(STUN_ANSWERED, "stun_answered", EVENTS, EVENT, "STUN requests answered")
 

@@ -211,7 +211,6 @@ void lm_report_counters(struct lm_control *c, struct lm_counters *sum)
 	    {LM_C_SIGNALS_SENT, m->signals_sent},
 	    {LM_C_SIGNALS_TAKEN, m->signals_taken},
 	    {LM_C_SIGNALS_IGNORED, m->signals_ignored},
-	    {LM_C_BUDGET_SPENT, m->budget_spent},
 	    {LM_C_STUN_SENT, m->stun_sent},
 	    {LM_C_STUN_ANSWERED, m->stun_answered},
 	    {LM_C_STUN_UNEXPECTED, m->stun_unexpected},

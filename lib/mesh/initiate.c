@@ -96,7 +96,7 @@ static bool send_message(struct lm_mesh *m, struct session *s, const struct lm_p
 	if (to->relay == 0)
 		lm_m_candidate(s->peer, &to->remote)->turn++;
 	if (rc != 0 && to->relay == 0 && !lm_m_candidate(s->peer, &to->remote)->answered)
-		lm_m_host_refund(m, s->peer, &to->remote.ip, LM_INIT_LEN);
+		lm_m_host_refund(m, &to->remote.ip, LM_INIT_LEN);
 	return rc == 0 || rc == -EINPROGRESS;
 }
 

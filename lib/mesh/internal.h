@@ -38,24 +38,22 @@
 #define LM_M_TARGETS	      16 /* datagrams of one handshake round */
 #define LM_M_PACE	      (50 * LM_MSEC)  /* ICE's Ta, RFC 8445 section 14.2 */
 #define LM_M_CANDIDATE_GAP    (200 * LM_MSEC) /* at most 5 a second to one address */
-/* On the wire, to a host that never answered, because of one peer, in each of its lives; of these
- * for punches only; how many peers can have as much there, and how many once it has answered, as
- * many sites may be behind one NAT. */
+/* On the wire, to a host that never answered, in each of its lives; of these for punches only; and
+ * so many times as much once it has answered, as many sites may be there behind one NAT. */
 #define LM_M_HOST_BYTES	     5000
 #define LM_M_HOST_PUNCHES    88
-#define LM_M_HOST_PEERS	     8
 #define LM_M_HOST_SITES	     64
 #define LM_M_HOST_LIFE	     (60 * LM_SEC)
-#define LM_M_HOSTS	     32768		   /* and shares of them */
+#define LM_M_HOSTS	     16384
 #define LM_M_HOSTS_PEER	     (2 * LM_M_CANDIDATES) /* new ones because of one peer, in a life */
 #define LM_M_HANDSHAKE_LIMIT 500
 #define LM_M_SOURCE_RATE     20
 #define LM_M_SOURCE_BURST    5
 #define LM_M_SWEEP	     (5 * LM_SEC)
 #define LM_M_SWEEP_FULL	     (60 * LM_SEC)
-#define LM_M_WALL_JUMP	     30 /* seconds of wall against monotonic time: judge all again */
-#define LM_M_ANN_BURST	     8.0 /* announcements of one peer that are checked, or acted on, at once */
-#define LM_M_RESP_TRIES	     8 /* forged message 2s that one initiation puts up with */
+#define LM_M_WALL_JUMP	     30	 /* seconds of wall against monotonic time: judge all again */
+#define LM_M_ANN_BURST	     8.0 /* announcements of one peer that are checked at once */
+#define LM_M_RESP_TRIES	     8	 /* forged message 2s that one initiation puts up with */
 
 struct peer;
 struct session;
@@ -155,17 +153,12 @@ struct candidate {
 };
 
 /* host.c */
-struct host_key {
-	struct lm_prefix net;
-	uint8_t node[LM_KEY_LEN]; /* the peer's whose share of the host it is; 0: the host */
-};
-enum spending { SPENT, PUNCHED };
 struct host {
 	UT_hash_handle hh;
-	struct host_key key;
+	struct lm_prefix net;
 	lm_time since;
-	uint32_t spent[2];
-	bool answered; /* not of shares */
+	uint32_t spent;
+	bool answered;
 };
 
 /*
@@ -246,7 +239,6 @@ struct peer {
 	/* relays: ways to it, pairs that we have it in, and whether it is one */
 	uint8_t n_ways;
 	bool is_relay;
-	uint32_t n_carries;
 	uint32_t n_pairs;
 	struct relay_end *pairs;
 	struct relay_way *ways, *carries; /* to it; through it */
@@ -541,7 +533,7 @@ uint8_t lm_m_targets(const struct lm_mesh *m, const struct peer *p, bool everywh
  * sent. One byte is a punch. */
 bool lm_m_host_spend(struct lm_mesh *m, struct peer *p, const struct lm_ip *ip, size_t len);
 /* It was not sent. */
-void lm_m_host_refund(struct lm_mesh *m, const struct peer *p, const struct lm_ip *ip, size_t len);
+void lm_m_host_refund(struct lm_mesh *m, const struct lm_ip *ip, size_t len);
 /* A round trip was made there. */
 void lm_m_host_answered(struct lm_mesh *m, const struct lm_ip *ip);
 void lm_m_hosts_free(struct lm_mesh *m);

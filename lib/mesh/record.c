@@ -118,18 +118,6 @@ void lm_m_announcement_recheck(struct peer *p)
 	p->ann = NULL;
 }
 
-static bool ann_allowed(struct lm_mesh *m, struct peer *p)
-{
-	p->ann_tokens += (double)lm_m_since(m, p->ann_refilled) / (double)LM_SEC * ANN_RATE;
-	if (p->ann_tokens > LM_M_ANN_BURST)
-		p->ann_tokens = LM_M_ANN_BURST;
-	p->ann_refilled = m->now.mono;
-	if (p->ann_tokens < 1)
-		return false;
-	p->ann_tokens -= 1;
-	return true;
-}
-
 static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *data, size_t len)
 {
 	struct ann *fresh = malloc(sizeof(*fresh) + len);
@@ -155,12 +143,8 @@ static enum lm_verdict take(struct lm_mesh *m, struct peer *p, const uint8_t *da
 		lm_m_paths_fill(m, p);
 	if (p->listed || p->published)
 		(void)lm_m_peer_publish(m, p);
-	if (p->current != NULL)
-		return v;
-	if (ann_allowed(m, p))
+	if (p->current == NULL)
 		lm_m_connect_again(m, p, 0);
-	else /* who moves so often waits for the next round */
-		lm_m_connect(m, p, 0, true);
 	return v;
 }
 
@@ -175,6 +159,18 @@ static bool in_our_way(const struct lm_mesh *m, uint64_t sequence, const uint8_t
 	if (sequence != m->sequence || !m->has_ann)
 		return sequence > m->sequence;
 	return !same_bytes(data, len, m->ann, m->ann_len);
+}
+
+static bool ann_allowed(struct lm_mesh *m, struct peer *p)
+{
+	p->ann_tokens += (double)lm_m_since(m, p->ann_refilled) / (double)LM_SEC * ANN_RATE;
+	if (p->ann_tokens > LM_M_ANN_BURST)
+		p->ann_tokens = LM_M_ANN_BURST;
+	p->ann_refilled = m->now.mono;
+	if (p->ann_tokens < 1)
+		return false;
+	p->ann_tokens -= 1;
+	return true;
 }
 
 /* from: the session that it came by, NULL for the directory. */

@@ -14,7 +14,6 @@
 
 #define LM_M_WAYS	 4 /* of one peer, those that failed a short time ago included */
 #define LM_M_WAYS_MAX	 8192
-#define LM_M_WAYS_RELAY	 (LM_M_WAYS_MAX / 4) /* through one relay */
 #define LM_M_OPEN_RATE	 50 /* RELAY_OPENs and ACCEPTs a second that a relay hears from a peer */
 #define LM_M_OPEN_BURST	 200
 #define LM_M_RELAY_KEEP	 (20 * LM_SEC) /* an end asks again, so that the pair stays */

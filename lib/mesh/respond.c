@@ -191,35 +191,7 @@ static struct session *displaced(const struct peer *p, const struct lm_path *fro
 	return most;
 }
 
-/* All room is taken and a peer that has none of it shows a cookie: the oldest that shows none, of
- * the peer that has most such. */
-static struct session *displaced_of_all(const struct lm_mesh *m)
-{
-	struct session *s, *first, *way = NULL;
-	const struct peer *p, *tmp;
-	unsigned n, most = 0;
-
-	HASH_ITER(hh, m->peers, p, tmp)
-	{
-		n = 0;
-		first = NULL;
-		DL_FOREACH(p->sessions, s)
-		{
-			if (s->state != SESSION_HALF || s->reply->proven)
-				continue;
-			n++;
-			first = first != NULL ? first : s;
-		}
-		if (n > most) {
-			most = n;
-			way = first;
-		}
-	}
-	return way;
-}
-
-/* A peer may replace its own half-open sessions; nobody's flood takes those of others, unless they
- * show no cookie and the newcomer does. */
+/* A peer may replace its own half-open sessions; nobody's flood takes those of others. */
 static bool half_open_room(struct lm_mesh *m, struct peer *p, const struct lm_path *from,
 			   bool proven, bool *ask)
 {
@@ -232,9 +204,7 @@ static bool half_open_room(struct lm_mesh *m, struct peer *p, const struct lm_pa
 		return true;
 	m->count.half_open_full++;
 	way = displaced(p, from, proven);
-	if (way == NULL && proven)
-		way = displaced_of_all(m);
-	*ask = way == NULL && !proven;
+	*ask = way == NULL && n > 0 && !proven;
 	if (way == NULL)
 		return false;
 	lm_m_session_free(m, way, 0);

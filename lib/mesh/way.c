@@ -75,9 +75,7 @@ static struct relay_way *way_new(struct lm_mesh *m, struct peer *p, struct peer 
 {
 	struct relay_way *way;
 
-	/* What one relay offers does not take all the room. */
-	if (p->n_ways >= LM_M_WAYS || m->relaying.n_ways >= LM_M_WAYS_MAX ||
-	    relay->n_carries >= LM_M_WAYS_RELAY)
+	if (p->n_ways >= LM_M_WAYS || m->relaying.n_ways >= LM_M_WAYS_MAX)
 		return NULL;
 	way = calloc(1, sizeof(*way));
 	if (way == NULL || lm_m_due_init(m, &way->due, TIMER_WAY) != 0) {
@@ -91,7 +89,6 @@ static struct relay_way *way_new(struct lm_mesh *m, struct peer *p, struct peer 
 	DL_APPEND2(relay->carries, way, prev_by, next_by);
 	m->relaying.n_ways++;
 	p->n_ways++;
-	relay->n_carries++;
 	return way;
 }
 
@@ -119,7 +116,6 @@ static void way_free(struct lm_mesh *m, struct relay_way *way)
 	DL_DELETE2(way->relay->carries, way, prev_by, next_by);
 	m->relaying.n_ways--;
 	way->peer->n_ways--;
-	way->relay->n_carries--;
 	free(way);
 }
 

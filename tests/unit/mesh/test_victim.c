@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* FAULTS row 14: what members' records and false sources can make us send to somebody else. */
-#include "nat.h"
 #include "pair.h"
 
 #include <lanemesh/trust.h>
 
-#define BAR	  5000u /* bytes on the wire, in a minute, to who never answered, for one peer, */
-#define BAR_ALL	  (8 * BAR) /* and for all */
-#define ON_WIRE	  28u	    /* IPv4 and UDP headers */
+#define BAR	  5000u /* bytes on the wire, in a minute, to who never answered */
+#define ON_WIRE	  28u	/* IPv4 and UDP headers */
 #define PROBE_LEN (LM_TRANSPORT_OVERHEAD + 31)
 #define RECORDS	  10
 
@@ -154,8 +152,7 @@ static void test_turns(void **state)
 	}
 }
 
-/* Many members name the same host, which gets more than for one of them, but not for each as much:
- * an honest one may be among them. */
+/* Many members name the same host. */
 static void test_many(void **state)
 {
 	struct toll t;
@@ -166,110 +163,8 @@ static void test_many(void **state)
 	for (unsigned i = 0; i < RECORDS; i++)
 		lie(world_node(&p.w), p.a, 1, 1, 9, 0, 4500 + i);
 	world_pass(&p.w, 59 * LM_SEC);
-	assert_in_range(t.host[9], 2 * BAR, BAR_ALL);
-	assert_true(counters(p.a)->budget_spent > 0);
+	assert_in_range(t.host[9], 1200, BAR);
 	world_free(&p.w);
-}
-
-#define LIARS 8
-
-/* Two honest members and some who announce, always anew, that they are where these are. */
-struct siege {
-	struct pair p;
-	struct node *liars[LIARS];
-	unsigned n_liars, rounds;
-	bool called[2]; /* the coordinators are to tell the other one */
-};
-
-static void on_signal(struct node *n, const uint8_t node[32])
-{
-	struct siege *s = n->user;
-
-	if (memcmp(node, s->p.a->id->ed_public, 32) == 0)
-		s->called[0] = true;
-	if (memcmp(node, s->p.b->id->ed_public, 32) == 0)
-		s->called[1] = true;
-}
-
-static void signalled(struct siege *s, struct node *to, const struct node *from, unsigned by)
-{
-	lm_mesh_signalled(to->mesh, world_now(&s->p.w, to), by, from->id->ed_public);
-	node_sync(to);
-}
-
-/* A second of it. */
-static void siege_pass(struct siege *s)
-{
-	s->rounds++;
-	for (unsigned i = 0; i < s->n_liars; i++) {
-		unsigned port = 10000 + s->rounds % 4000 * 10;
-
-		lie(s->liars[i], s->p.a, s->rounds, 10, 6, 0, port);
-		lie(s->liars[i], s->p.b, s->rounds, 10, 5, 0, port);
-		signalled(s, s->p.a, s->liars[i], 0);
-		signalled(s, s->p.b, s->liars[i], 0);
-	}
-	for (unsigned k = 0; k < 20 && !pair_up(&s->p); k++) {
-		world_pass(&s->p.w, LM_SEC / 20);
-		if (s->called[0])
-			signalled(s, s->p.a, s->p.b, 1);
-		if (s->called[1])
-			signalled(s, s->p.b, s->p.a, 1);
-		s->called[0] = s->called[1] = false;
-	}
-}
-
-static void siege_begin(struct siege *s, struct toll *t, uint64_t seed, unsigned liars,
-			bool firewalled)
-{
-	static const struct nat_kind kind = {
-	    .filtering = NAT_ADDRESS_PORT, .timeout = 30 * LM_SEC, .firewall = true};
-	struct world *w = &s->p.w;
-
-	memset(s, 0, sizeof(*s));
-	memset(t, 0, sizeof(*t));
-	pair_begin(&s->p, seed);
-	w->delay = 10 * LM_MSEC;
-	w->tap = toll_tap;
-	w->tap_user = t;
-	for (unsigned i = 0; i < 2; i++) {
-		struct node *n = w->nodes[i];
-
-		n->wan[0].ip = victim(5 + i);
-		if (firewalled)
-			n->behind[0] = world_nat(w, &kind, NULL, n->wan[0].ip,
-						 lm_prefix_of(&n->wan[0].ip, 32));
-		n->user = s;
-		n->signal = on_signal;
-		node_start(n);
-	}
-	for (s->n_liars = 0; s->n_liars < liars; s->n_liars++)
-		s->liars[s->n_liars] = world_node(w);
-}
-
-/* Liars who name the hosts of two honest members, and were there first, do not keep them apart:
- * whenever these learn of each other, be it that each only lets in what it has sent to. And the
- * hosts get no more than they may. */
-static void test_siege(void **state)
-{
-	struct siege s;
-	struct toll t;
-
-	(void)state;
-	for (unsigned run = 0; run < 24; run++) {
-		unsigned liars = run % 2 == 0 ? 1 : LIARS, before = 1 + run / 4 * 11;
-
-		siege_begin(&s, &t, 10 + run, liars, run % 4 >= 2);
-		for (unsigned i = 0; i < before; i++)
-			siege_pass(&s);
-		assert_true(t.host[6] > 0 && t.host[6] <= (1 + before / 60) * (liars * BAR));
-		(void)node_tell(s.p.a, s.p.b);
-		(void)node_tell(s.p.b, s.p.a);
-		for (unsigned i = 0; i < (liars == 1 ? 10 : 60) && !pair_up(&s.p); i++)
-			siege_pass(&s);
-		assert_true(pair_up(&s.p));
-		world_free(&s.p.w);
-	}
 }
 
 static bool all_up(struct world *w, void *user)
@@ -342,8 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ports),	 cmocka_unit_test(test_turns),
 	    cmocka_unit_test(test_many),	 cmocka_unit_test(test_shared),
-	    cmocka_unit_test(test_false_source), cmocka_unit_test(test_siege),
-	    cmocka_unit_test(test_every_port),
+	    cmocka_unit_test(test_false_source), cmocka_unit_test(test_every_port),
 	};
 
 	if (lm_crypto_init() != 0)
